@@ -2,22 +2,29 @@ import { readFileSync } from 'node:fs';
 
 /** How many descriptors may be kept open. The rest of the process needs some too: sockets, the store, children. */
 export interface DescriptorBudget {
-  /** Takes one; false where none is left, and then the caller closes the descriptor right after use. */
-  take(): boolean;
+  /**
+   * Takes one; false where none is left for that priority, and then the caller closes the descriptor right after use.
+   * Low priority gets none once most of the budget is in use.
+   */
+  take(priority: DescriptorPriority): boolean;
   /** Gives one back. */
   give(): void;
   readonly used: number;
 }
 
-/** A share of the limit for an unreadable `/proc/self/limits`: the smallest soft limit in use is 1024. */
+export type DescriptorPriority = 'high' | 'low';
+
+/** How much of the budget may be in use for low priority still to get one. */
+const lowPriorityShare = 0.6;
+/** For an unreadable `/proc/self/limits`: the smallest soft limit in common use. */
 const usualSoftLimit = 1024;
 
 /** A budget of half of this process's soft limit on open files (getrlimit(2), RLIMIT_NOFILE), or of `size`. */
 export function createDescriptorBudget(size: number = Math.floor(openFilesLimit() / 2)): DescriptorBudget {
   let used = 0;
   return {
-    take() {
-      if (used >= size) return false;
+    take(priority) {
+      if (used >= (priority === 'high' ? size : size * lowPriorityShare)) return false;
       used += 1;
       return true;
     },

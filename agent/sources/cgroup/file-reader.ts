@@ -1,11 +1,11 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import type { DescriptorBudget } from '../fd-budget.ts';
+import type { DescriptorBudget, DescriptorPriority } from '../fd-budget.ts';
 
 /** A small kernel file that is read again and again. */
 export interface KernelFile {
   readonly path: string;
-  /** Whether its descriptor may stay open between two reads. */
-  readonly keep: boolean;
+  /** How much its descriptor deserves to stay open between two reads. */
+  readonly priority: DescriptorPriority;
   /**
    * Whether the kernel hands the file out record by record, a page at a time (`net/dev`): then one read may end early,
    * at a line's end. cgroup files come whole.
@@ -17,16 +17,14 @@ export interface KernelFile {
 
 /** Reads kernel files into one buffer that all of them share. */
 export interface KernelFileReader {
-  /** What the last `read` read; overwritten by the next. */
-  bytes: Buffer;
   /**
-   * Reads a file from its start into `bytes` and returns how many bytes it has. The descriptor is kept where the file
-   * allows it and the budget has one left. Synchronous, because kernel files never wait for a device, and a promise
-   * costs twelve times the read.
+   * Reads a whole file, from its start. What is returned is overwritten by the next read. The descriptor is kept while
+   * the budget has one left for its priority. Synchronous, because kernel files never wait for a device, and a
+   * promise costs twelve times the read.
    *
    * @throws the error of open(2) or read(2); ENODEV where the cgroup of a kept descriptor was removed
    */
-  read(file: KernelFile): number;
+  read(file: KernelFile): Buffer;
   /** Closes the kept descriptor, if there is one. */
   release(file: KernelFile): void;
 }
@@ -37,16 +35,49 @@ const largestBufferBytes = 1024 * 1024;
 const surelyOnePageBytes = 3 * 1024;
 
 export function createKernelFileReader(budget: DescriptorBudget): KernelFileReader {
-  const reader: KernelFileReader = {
-    bytes: Buffer.allocUnsafeSlow(firstBufferBytes),
+  let buffer = Buffer.allocUnsafeSlow(firstBufferBytes);
+  /**
+   * Views of the buffer's first bytes, by length. Lengths repeat, so that a cycle makes no garbage; and searching a
+   * view ends where the file ends, and not in what longer files left behind it.
+   */
+  let views: Buffer[] = [];
+
+  function grow(): void {
+    if (buffer.length >= largestBufferBytes)
+      throw new Error(`a kernel file has ${largestBufferBytes} bytes or more`);
+    const larger = Buffer.allocUnsafeSlow(buffer.length * 2);
+    buffer.copy(larger);
+    buffer = larger;
+    views = [];
+  }
+
+  /** Reads on until the file ends. */
+  function fillFrom(fd: number, from: number): number {
+    let length = from;
+    for (;;) {
+      if (length === buffer.length) grow();
+      const more = readSync(fd, buffer, length, buffer.length - length, length);
+      if (more === 0) return length;
+      length += more;
+    }
+  }
+
+  function fill(fd: number, paged: boolean): Buffer {
+    let length = readSync(fd, buffer, 0, buffer.length, 0);
+    const mayEndEarly = paged && length >= surelyOnePageBytes;
+    if (length === buffer.length || mayEndEarly) length = fillFrom(fd, length);
+    return (views[length] ??= buffer.subarray(0, length));
+  }
+
+  return {
     read(file) {
-      if (file.fd >= 0) return fill(reader, file.fd, file.paged);
+      if (file.fd >= 0) return fill(file.fd, file.paged);
       const fd = openSync(file.path, constants.O_RDONLY);
       let kept = false;
       try {
-        const length = fill(reader, fd, file.paged);
-        kept = file.keep && budget.take();
-        return length;
+        const bytes = fill(fd, file.paged);
+        kept = budget.take(file.priority);
+        return bytes;
       } finally {
         if (kept) file.fd = fd;
         else closeSync(fd);
@@ -60,24 +91,4 @@ export function createKernelFileReader(budget: DescriptorBudget): KernelFileRead
       closeSync(fd);
     },
   };
-  return reader;
-}
-
-function fill(reader: KernelFileReader, fd: number, paged: boolean): number {
-  let length = readSync(fd, reader.bytes, 0, reader.bytes.length, 0);
-  if (length < reader.bytes.length && !(paged && length >= surelyOnePageBytes)) return length;
-  for (;;) {
-    if (length === reader.bytes.length) grow(reader);
-    const more = readSync(fd, reader.bytes, length, reader.bytes.length - length, length);
-    if (more === 0) return length;
-    length += more;
-  }
-}
-
-function grow(reader: KernelFileReader): void {
-  const { bytes } = reader;
-  if (bytes.length >= largestBufferBytes)
-    throw new Error(`a kernel file is larger than ${largestBufferBytes} bytes`);
-  reader.bytes = Buffer.allocUnsafeSlow(bytes.length * 2);
-  bytes.copy(reader.bytes);
 }

@@ -13,16 +13,16 @@ const columnsBeforeSentBytes = 8;
  * The sum over the interfaces of a `/proc/PID/net/dev`, loopback left out; null where the text is not whole. An
  * interface that the container made itself (a bridge, a veth pair) counts like any other.
  */
-export function readNetDev(bytes: Buffer, end: number): NetworkSample | null {
-  if (end === 0 || bytes[end - 1] !== newline) return null;
+export function readNetDev(bytes: Buffer): NetworkSample | null {
+  if (bytes[bytes.length - 1] !== newline) return null;
   let line = 0;
   for (let header = 0; header < headerLines; header += 1) {
     line = bytes.indexOf(newline, line) + 1;
-    if (line === 0 || line > end) return null;
+    if (line === 0) return null;
   }
   let receiveBytes = 0;
   let transmitBytes = 0;
-  while (line < end) {
+  while (line < bytes.length) {
     const lineEnd = bytes.indexOf(newline, line);
     const nameEnd = bytes.indexOf(colon, line);
     if (nameEnd === -1 || nameEnd > lineEnd) return null;
@@ -115,5 +115,5 @@ function column(bytes: Buffer, start: number, lineEnd: number, index: number): n
     if (skipped === index) break;
     while (at < lineEnd && bytes[at] !== space) at += 1;
   }
-  return at < lineEnd ? decimalAt(bytes, at, lineEnd + 1) : null;
+  return at < lineEnd ? decimalAt(bytes, at) : null;
 }

@@ -35,15 +35,15 @@ export interface CgroupFile {
   /** Which controller keeps the file; null: the v2 hierarchy itself (pressure). */
   readonly controller: Controller | null;
   /**
-   * `hot`: read in every cycle, from a descriptor that is kept. `slow`: limits, which change when an admin changes
-   * them; read twice a minute and not kept, because descriptors are scarce.
+   * `hot`: read in every cycle: what tells busy from idle, and memory. `slow`: limits, and totals that nobody decides
+   * on within seconds; read less often, because a read costs the same whether or not anything changed.
    */
   readonly pace: 'hot' | 'slow';
   readonly fields: readonly (keyof Readings)[];
   /** Not read where this other file stands in the same directory: it says the same and more. */
   readonly supersededBy?: string;
   /** Sets each of `fields`, to null where the bytes do not say it. Never throws. */
-  readonly read: (bytes: Buffer, end: number, into: Readings) => void;
+  readonly read: (bytes: Buffer, into: Readings) => void;
 }
 
 /** Readings of a container of which nothing is known yet. */

@@ -1,6 +1,9 @@
 /**
  * What the kernel says about one container at one instant. `null` is *unknown* (the file is missing, unreadable or
  * the kernel does not keep it) and is never to be taken for zero. `Infinity` in a limit means that none is set.
+ *
+ * CPU time, memory, block I/O, pids and network are of this very instant; limits, throttling, swap, OOM kills and
+ * pressure may be up to 40 seconds older.
  */
 export interface CgroupSample {
   readonly cpuSeconds: number | null;

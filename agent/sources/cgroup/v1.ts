@@ -26,17 +26,17 @@ export const v1Files: readonly CgroupFile[] = [
     controller: 'cpuacct',
     pace: 'hot',
     fields: ['cpuSeconds'],
-    read(bytes, end, into) {
-      into.cpuSeconds = seconds(wholeDecimal(bytes, end));
+    read(bytes, into) {
+      into.cpuSeconds = seconds(wholeDecimal(bytes));
     },
   },
   {
     name: 'cpu.stat',
     controller: 'cpu',
-    pace: 'hot',
+    pace: 'slow',
     fields: ['cpuThrottledSeconds'],
-    read(bytes, end, into) {
-      into.cpuThrottledSeconds = seconds(valueOfKey(bytes, end, throttledTime));
+    read(bytes, into) {
+      into.cpuThrottledSeconds = seconds(valueOfKey(bytes, throttledTime));
     },
   },
   {
@@ -44,9 +44,9 @@ export const v1Files: readonly CgroupFile[] = [
     controller: 'cpu',
     pace: 'slow',
     fields: ['cpuQuotaMicroseconds'],
-    read(bytes, end, into) {
-      const none = bytes[0] === minus && decimalAt(bytes, 1, end) === 1;
-      into.cpuQuotaMicroseconds = none ? Number.POSITIVE_INFINITY : wholeDecimal(bytes, end);
+    read(bytes, into) {
+      const none = bytes[0] === minus && decimalAt(bytes, 1) === 1;
+      into.cpuQuotaMicroseconds = none ? Number.POSITIVE_INFINITY : wholeDecimal(bytes);
     },
   },
   {
@@ -54,8 +54,8 @@ export const v1Files: readonly CgroupFile[] = [
     controller: 'cpu',
     pace: 'slow',
     fields: ['cpuPeriodMicroseconds'],
-    read(bytes, end, into) {
-      into.cpuPeriodMicroseconds = wholeDecimal(bytes, end);
+    read(bytes, into) {
+      into.cpuPeriodMicroseconds = wholeDecimal(bytes);
     },
   },
   {
@@ -63,8 +63,8 @@ export const v1Files: readonly CgroupFile[] = [
     controller: 'memory',
     pace: 'hot',
     fields: ['memoryUsageBytes'],
-    read(bytes, end, into) {
-      into.memoryUsageBytes = wholeDecimal(bytes, end);
+    read(bytes, into) {
+      into.memoryUsageBytes = wholeDecimal(bytes);
     },
   },
   {
@@ -72,10 +72,10 @@ export const v1Files: readonly CgroupFile[] = [
     controller: 'memory',
     pace: 'hot',
     fields: ['inactiveFileBytes', 'swapBytes'],
-    read(bytes, end, into) {
-      into.inactiveFileBytes = valueOfKey(bytes, end, totalInactiveFile);
+    read(bytes, into) {
+      into.inactiveFileBytes = valueOfKey(bytes, totalInactiveFile);
       // Absent where the kernel does not account for swap (swapaccount=0): unknown, not none.
-      into.swapBytes = valueOfKey(bytes, end, totalSwap);
+      into.swapBytes = valueOfKey(bytes, totalSwap);
     },
   },
   {
@@ -83,19 +83,19 @@ export const v1Files: readonly CgroupFile[] = [
     controller: 'memory',
     pace: 'slow',
     fields: ['memoryLimitBytes'],
-    read(bytes, end, into) {
-      const limit = wholeDecimal(bytes, end);
+    read(bytes, into) {
+      const limit = wholeDecimal(bytes);
       into.memoryLimitBytes = limit !== null && limit >= noMemoryLimitFrom ? Number.POSITIVE_INFINITY : limit;
     },
   },
   {
     name: 'memory.oom_control',
     controller: 'memory',
-    pace: 'hot',
+    pace: 'slow',
     fields: ['oomKills'],
-    read(bytes, end, into) {
+    read(bytes, into) {
       // The line is there since Linux 4.13.
-      into.oomKills = valueOfKey(bytes, end, oomKill);
+      into.oomKills = valueOfKey(bytes, oomKill);
     },
   },
   {
@@ -103,8 +103,8 @@ export const v1Files: readonly CgroupFile[] = [
     controller: 'pids',
     pace: 'hot',
     fields: ['pids'],
-    read(bytes, end, into) {
-      into.pids = wholeDecimal(bytes, end);
+    read(bytes, into) {
+      into.pids = wholeDecimal(bytes);
     },
   },
   {
@@ -112,8 +112,8 @@ export const v1Files: readonly CgroupFile[] = [
     controller: 'pids',
     pace: 'slow',
     fields: ['pidsLimit'],
-    read(bytes, end, into) {
-      into.pidsLimit = wholeLimit(bytes, end);
+    read(bytes, into) {
+      into.pidsLimit = wholeLimit(bytes);
     },
   },
   // Counts nested cgroups too; old kernels only have the other.
@@ -136,9 +136,9 @@ function blockFile(name: string): CgroupFile {
     controller: 'io',
     pace: 'hot',
     fields: ['blockReadBytes', 'blockWriteBytes'],
-    read(bytes, end, into) {
-      into.blockReadBytes = sumAfter(bytes, end, read);
-      into.blockWriteBytes = sumAfter(bytes, end, write);
+    read(bytes, into) {
+      into.blockReadBytes = sumAfter(bytes, read);
+      into.blockWriteBytes = sumAfter(bytes, write);
     },
   };
 }

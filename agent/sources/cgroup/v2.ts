@@ -27,9 +27,9 @@ export const v2Files: readonly CgroupFile[] = [
     controller: 'cpu',
     pace: 'hot',
     fields: ['cpuSeconds', 'cpuThrottledSeconds'],
-    read(bytes, end, into) {
-      into.cpuSeconds = seconds(valueOfKey(bytes, end, usage));
-      into.cpuThrottledSeconds = seconds(valueOfKey(bytes, end, throttled));
+    read(bytes, into) {
+      into.cpuSeconds = seconds(valueOfKey(bytes, usage));
+      into.cpuThrottledSeconds = seconds(valueOfKey(bytes, throttled));
     },
   },
   {
@@ -37,13 +37,13 @@ export const v2Files: readonly CgroupFile[] = [
     controller: 'cpu',
     pace: 'slow',
     fields: ['cpuQuotaMicroseconds', 'cpuPeriodMicroseconds'],
-    read(bytes, end, into) {
-      const none = startsWith(bytes, end, max);
+    read(bytes, into) {
+      const none = startsWith(bytes, max);
       const between = bytes.indexOf(space);
-      const period = between === -1 ? null : decimalAt(bytes, between + 1, end);
+      const period = between === -1 ? null : decimalAt(bytes, between + 1);
       into.cpuPeriodMicroseconds = period;
       into.cpuQuotaMicroseconds =
-        period === null ? null : none ? Number.POSITIVE_INFINITY : decimalAt(bytes, 0, end);
+        period === null ? null : none ? Number.POSITIVE_INFINITY : decimalAt(bytes, 0);
     },
   },
   {
@@ -51,8 +51,8 @@ export const v2Files: readonly CgroupFile[] = [
     controller: 'memory',
     pace: 'hot',
     fields: ['memoryUsageBytes'],
-    read(bytes, end, into) {
-      into.memoryUsageBytes = wholeDecimal(bytes, end);
+    read(bytes, into) {
+      into.memoryUsageBytes = wholeDecimal(bytes);
     },
   },
   {
@@ -60,8 +60,8 @@ export const v2Files: readonly CgroupFile[] = [
     controller: 'memory',
     pace: 'hot',
     fields: ['inactiveFileBytes'],
-    read(bytes, end, into) {
-      into.inactiveFileBytes = valueOfKey(bytes, end, inactiveFile);
+    read(bytes, into) {
+      into.inactiveFileBytes = valueOfKey(bytes, inactiveFile);
     },
   },
   {
@@ -69,26 +69,26 @@ export const v2Files: readonly CgroupFile[] = [
     controller: 'memory',
     pace: 'slow',
     fields: ['memoryLimitBytes'],
-    read(bytes, end, into) {
-      into.memoryLimitBytes = wholeLimit(bytes, end);
+    read(bytes, into) {
+      into.memoryLimitBytes = wholeLimit(bytes);
     },
   },
   {
     name: 'memory.swap.current',
     controller: 'memory',
-    pace: 'hot',
+    pace: 'slow',
     fields: ['swapBytes'],
-    read(bytes, end, into) {
-      into.swapBytes = wholeDecimal(bytes, end);
+    read(bytes, into) {
+      into.swapBytes = wholeDecimal(bytes);
     },
   },
   {
     name: 'memory.events',
     controller: 'memory',
-    pace: 'hot',
+    pace: 'slow',
     fields: ['oomKills'],
-    read(bytes, end, into) {
-      into.oomKills = valueOfKey(bytes, end, oomKill);
+    read(bytes, into) {
+      into.oomKills = valueOfKey(bytes, oomKill);
     },
   },
   {
@@ -96,8 +96,8 @@ export const v2Files: readonly CgroupFile[] = [
     controller: 'pids',
     pace: 'hot',
     fields: ['pids'],
-    read(bytes, end, into) {
-      into.pids = wholeDecimal(bytes, end);
+    read(bytes, into) {
+      into.pids = wholeDecimal(bytes);
     },
   },
   {
@@ -105,8 +105,8 @@ export const v2Files: readonly CgroupFile[] = [
     controller: 'pids',
     pace: 'slow',
     fields: ['pidsLimit'],
-    read(bytes, end, into) {
-      into.pidsLimit = wholeLimit(bytes, end);
+    read(bytes, into) {
+      into.pidsLimit = wholeLimit(bytes);
     },
   },
   {
@@ -114,41 +114,41 @@ export const v2Files: readonly CgroupFile[] = [
     controller: 'io',
     pace: 'hot',
     fields: ['blockReadBytes', 'blockWriteBytes'],
-    read(bytes, end, into) {
+    read(bytes, into) {
       // The one file whose emptiness is a figure: the kernel writes a disk's line with the first I/O on it. Taking it
       // for unknown would hide the first burst of every container. Stacked devices (LVM, dm-crypt) have a line a
       // level and are counted a level, as `docker stats` does.
-      into.blockReadBytes = end === 0 ? 0 : sumAfter(bytes, end, readBytes);
-      into.blockWriteBytes = end === 0 ? 0 : sumAfter(bytes, end, writeBytes);
+      into.blockReadBytes = bytes.length === 0 ? 0 : sumAfter(bytes, readBytes);
+      into.blockWriteBytes = bytes.length === 0 ? 0 : sumAfter(bytes, writeBytes);
     },
   },
   {
     name: 'cpu.pressure',
     controller: null,
-    pace: 'hot',
+    pace: 'slow',
     fields: ['cpuSomeSeconds'],
-    read(bytes, end, into) {
-      into.cpuSomeSeconds = someSeconds(bytes, end);
+    read(bytes, into) {
+      into.cpuSomeSeconds = someSeconds(bytes);
     },
   },
   {
     name: 'memory.pressure',
     controller: null,
-    pace: 'hot',
+    pace: 'slow',
     fields: ['memorySomeSeconds', 'memoryFullSeconds'],
-    read(bytes, end, into) {
-      into.memorySomeSeconds = someSeconds(bytes, end);
-      into.memoryFullSeconds = fullSeconds(bytes, end);
+    read(bytes, into) {
+      into.memorySomeSeconds = someSeconds(bytes);
+      into.memoryFullSeconds = fullSeconds(bytes);
     },
   },
   {
     name: 'io.pressure',
     controller: null,
-    pace: 'hot',
+    pace: 'slow',
     fields: ['ioSomeSeconds', 'ioFullSeconds'],
-    read(bytes, end, into) {
-      into.ioSomeSeconds = someSeconds(bytes, end);
-      into.ioFullSeconds = fullSeconds(bytes, end);
+    read(bytes, into) {
+      into.ioSomeSeconds = someSeconds(bytes);
+      into.ioFullSeconds = fullSeconds(bytes);
     },
   },
 ];
