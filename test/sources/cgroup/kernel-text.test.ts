@@ -158,17 +158,15 @@ describe('limits', () => {
 });
 
 describe('pressure', () => {
-  const line = (kind: string, total: number) => `${kind} avg10=0.10 avg60=1.00 avg300=0.00 total=${total}\n`;
-
   it('takes the total of each line', () => {
-    const text = bytes(line('some', 2_500_000) + line('full', 1_000_000));
+    const text = bytes(pressureLine('some', 2_500_000) + pressureLine('full', 1_000_000));
     expect(someSeconds(text)).toBe(2.5);
     expect(fullSeconds(text)).toBe(1);
   });
 
   it('is unknown where a line is missing or cut', () => {
-    expect(fullSeconds(bytes(line('some', 1)))).toBeNull();
-    expect(someSeconds(bytes(line('full', 1)))).toBeNull();
+    expect(fullSeconds(bytes(pressureLine('some', 1)))).toBeNull();
+    expect(someSeconds(bytes(pressureLine('full', 1)))).toBeNull();
     expect(someSeconds(bytes('some avg10=0.10 avg60=1.00\n'))).toBeNull();
     expect(someSeconds(bytes('some avg10=0.10 total=25'))).toBeNull();
   });
@@ -241,4 +239,8 @@ function readOne(file: CgroupFile | undefined, text: string) {
   const readings = emptyReadings();
   file?.read(bytes(text), readings);
   return toSample(readings, null);
+}
+
+function pressureLine(kind: string, total: number): string {
+  return `${kind} avg10=0.10 avg60=1.00 avg300=0.00 total=${total}\n`;
 }
