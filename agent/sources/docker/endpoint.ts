@@ -42,7 +42,8 @@ const ClientConfig = z.object({ currentContext: z.string().optional() });
 export function resolveDockerEndpoint(options: EndpointOptions): DockerEndpoint {
   const { configured, env } = options;
   const dockerDirectory = env['DOCKER_CONFIG'] || join(options.homeDirectory, '.docker');
-  if (configured !== null) return parseHost(configured, 'docker.host', tlsFromEnvironment(env, dockerDirectory));
+  if (configured !== null)
+    return parseHost(configured, 'docker.host', tlsFromEnvironment(env, dockerDirectory));
   if (env['DOCKER_HOST'])
     return parseHost(env['DOCKER_HOST'], 'DOCKER_HOST', tlsFromEnvironment(env, dockerDirectory));
   const context = env['DOCKER_CONTEXT'] || currentContext(dockerDirectory);
@@ -52,11 +53,14 @@ export function resolveDockerEndpoint(options: EndpointOptions): DockerEndpoint 
 
 /** The endpoint as a person would write it, for messages. */
 export function describeEndpoint(endpoint: DockerEndpoint): string {
-  return endpoint.kind === 'unix' ? `unix://${endpoint.socketPath}` : `tcp://${endpoint.host}:${endpoint.port}`;
+  return endpoint.kind === 'unix'
+    ? `unix://${endpoint.socketPath}`
+    : `tcp://${endpoint.host}:${endpoint.port}`;
 }
 
 function parseHost(host: string, setting: string, tls: () => TlsFiles | null): DockerEndpoint {
-  if (host.startsWith('unix://')) return { kind: 'unix', socketPath: host.slice('unix://'.length) || defaultSocket };
+  if (host.startsWith('unix://'))
+    return { kind: 'unix', socketPath: host.slice('unix://'.length) || defaultSocket };
   if (host.startsWith('/')) return { kind: 'unix', socketPath: host };
   const url = URL.parse(host.includes('://') ? host : `tcp://${host}`);
   if (url?.protocol === 'ssh:')
@@ -120,7 +124,8 @@ function readIfThere(file: string): string | null {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return null;
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return null;
     throw new DockerEndpointError(`${file} cannot be read: ${messageOf(error)}`, { cause: error });
   }
 }

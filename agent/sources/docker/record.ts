@@ -84,7 +84,8 @@ export class DockerAnswerError extends Error {
  */
 export function readInspection(answer: unknown): ContainerRecord {
   const parsed = Inspection.safeParse(answer);
-  if (!parsed.success) throw new DockerAnswerError(`unexpected inspect answer: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success)
+    throw new DockerAnswerError(`unexpected inspect answer: ${z.prettifyError(parsed.error)}`);
   const { Id, Name, Created, State, Config, Mounts, HostConfig } = parsed.data;
   const id = parseContainerId(Id);
   if (id === null) throw new DockerAnswerError(`unexpected container id ${JSON.stringify(Id.slice(0, 80))}`);
