@@ -1,4 +1,5 @@
 import type { ChildRun } from './child.ts';
+import type { Places } from './places.ts';
 
 /** What a look-up came to, in the terms that decide how long to believe it. */
 export interface LookUpAnswer {
@@ -16,10 +17,8 @@ export interface LookUpCacheOptions<Answer extends LookUpAnswer> {
   readonly start: (key: string) => { readonly answer: Promise<Answer>; readonly ended: Promise<void> };
   /** How long an answer is good for, in milliseconds. */
   readonly goodForMs: (answer: Answer | Unavailable) => number;
-  /** How many children may run at once; those that outlive their deadline count until they end. */
-  readonly mostChildren: number;
-  /** How long a look-up may wait for its turn. */
-  readonly patienceMs: number;
+  /** Where children run; one that outlives its deadline keeps its place until it ends. */
+  readonly places: Places;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -45,20 +44,16 @@ interface Entry<Answer> {
 
 /** Keys come from labels, which anybody writes: the cache must not grow with them. */
 const mostEntries = 10_000;
-const mostWaiting = 2_000;
 const staleForMs = 3_600_000;
 
 export function createLookUpCache<Answer extends LookUpAnswer>(
   options: LookUpCacheOptions<Answer>,
 ): LookUpCache<Answer> {
-  const { now } = options;
+  const { now, places } = options;
   const entries = new Map<string, Entry<Answer>>();
   const underWay = new Map<string, Promise<Answer | Unavailable>>();
   /** Keys whose child has not ended, though its look-up may long have been given up. */
   const stuck = new Set<string>();
-  const queue: Array<() => void> = [];
-  /** Places taken: by children that run, and by those that are about to start. */
-  let running = 0;
 
   function remember(key: string, answer: Answer | Unavailable): Answer | Unavailable {
     const before = entries.get(key);
@@ -80,38 +75,16 @@ export function createLookUpCache<Answer extends LookUpAnswer>(
     return kept;
   }
 
-  /** Resolves true when there is a place for one more child, false when patience ran out. */
-  function turn(): Promise<boolean> {
-    if (running < options.mostChildren) {
-      running += 1;
-      return Promise.resolve(true);
-    }
-    if (queue.length >= mostWaiting) return Promise.resolve(false);
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const goOn = () => {
-      clearTimeout(timer);
-      resolve(true);
-    };
-    const timer = setTimeout(() => {
-      queue.splice(queue.indexOf(goOn), 1);
-      resolve(false);
-    }, options.patienceMs).unref();
-    queue.push(goOn);
-    return promise;
-  }
-
-  /** The place goes to the next in the queue only when the child has really ended. */
+  /** Others may have the place only when the child has really ended. */
   async function giveUpPlace(key: string, ended: Promise<void>): Promise<void> {
     await ended;
     stuck.delete(key);
-    const next = queue.shift();
-    if (next === undefined) running -= 1;
-    else next();
+    places.give();
   }
 
   async function lookUp(key: string): Promise<Answer | Unavailable> {
     if (stuck.has(key)) return remember(key, unavailable('the look-up before this one still hangs'));
-    if (!(await turn())) return remember(key, unavailable('too many look-ups are waiting'));
+    if (!(await places.take())) return remember(key, unavailable('too many look-ups are waiting'));
     const { answer, ended } = options.start(key);
     stuck.add(key);
     void giveUpPlace(key, ended);

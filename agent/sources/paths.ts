@@ -1,5 +1,6 @@
 import { type ChildOutcome, runChild } from './child.ts';
 import { type Unavailable, answerOf, createLookUpCache, unavailable } from './look-up-cache.ts';
+import { createPlaces } from './places.ts';
 
 /** Whose a path is. `unavailable`: it could not be found out, which is no evidence either way. */
 export type PathOwner =
@@ -42,8 +43,7 @@ export function createPathOwners(options: PathOwnersOptions = {}): PathOwners {
       answerOf(runChild('stat', ['-L', '-c', '%u', '--', path], { deadlineMs, env }), readAnswer),
     goodForMs: ({ kind }) =>
       kind === 'owned' ? ownedForMs : kind === 'absent' ? absentForMs : unavailableForMs,
-    mostChildren,
-    patienceMs: 2 * deadlineMs,
+    places: createPlaces(mostChildren, 2 * deadlineMs),
     now,
   });
   return {

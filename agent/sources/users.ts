@@ -7,6 +7,7 @@ import {
   createLookUpCache,
   unavailable,
 } from './look-up-cache.ts';
+import { createPlaces } from './places.ts';
 
 /** One user, as the machine's user database has it (files, LDAP, sssd: whatever nsswitch.conf(5) says). */
 export interface UserFound {
@@ -44,6 +45,7 @@ export interface UserDirectory {
 export interface UserDirectoryOptions {
   /** How long one look-up may take. */
   readonly deadlineMs?: number;
+  /** How many look-ups of all kinds may run at once. */
   readonly mostChildren?: number;
   /** How long a name that was found, and one that was not, is believed. */
   readonly foundForMs?: number;
@@ -68,6 +70,8 @@ export function createUserDirectory(options: UserDirectoryOptions = {}): UserDir
     now = () => performance.now(),
   } = options;
 
+  const places = createPlaces(mostChildren, 2 * deadlineMs);
+
   function cacheOf<Found extends { readonly kind: 'found' }>(
     database: 'passwd' | 'group',
     read: (line: string, key: string) => Found | null,
@@ -79,8 +83,7 @@ export function createUserDirectory(options: UserDirectoryOptions = {}): UserDir
         ),
       goodForMs: ({ kind }) =>
         kind === 'found' ? foundForMs : kind === 'absent' ? absentForMs : absentForMs / 4,
-      mostChildren,
-      patienceMs: 2 * deadlineMs,
+      places,
       now,
     });
   }

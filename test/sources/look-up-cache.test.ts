@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createLookUpCache } from '../../agent/sources/look-up-cache.ts';
+import { createPlaces } from '../../agent/sources/places.ts';
 
 interface Answer {
   readonly kind: 'found' | 'unavailable';
@@ -18,8 +19,7 @@ function heldLookUps(mostChildren: number) {
       return { answer: Promise.resolve({ kind: 'unavailable', reason: 'timed out' }), ended };
     },
     goodForMs: () => 0,
-    mostChildren,
-    patienceMs: 50,
+    places: createPlaces(mostChildren, 50),
     now: () => 0,
   });
   return { cache, started, end: (key: string) => ends.get(key)?.() };
