@@ -46,7 +46,7 @@ export interface ContainerSamplerOptions {
 }
 
 /** A pass gives way to the event loop after this long. */
-const sliceMs = 4;
+const sliceMs = 3;
 /** Containers that were opened together have their limits read in this many different cycles. */
 const spreadSteps = 8;
 
