@@ -19,7 +19,8 @@ export async function askAgent(socketPath: string, path: string): Promise<unknow
   const asking = request({ socketPath, path, timeout: answerDeadlineMs }, (response) => {
     text(response).then((body) => {
       if (response.statusCode === 200) resolve(body);
-      else reject(new AgentUnreachableError(`the agent answers ${response.statusCode}: ${body.slice(0, 300)}`));
+      else
+        reject(new AgentUnreachableError(`the agent answers ${response.statusCode}: ${body.slice(0, 300)}`));
     }, reject);
   });
   asking.on('timeout', () => asking.destroy(new Error(`no answer within ${answerDeadlineMs / 1000} s`)));

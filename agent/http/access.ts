@@ -55,7 +55,10 @@ export function requireToken(file: () => string | null, setting: string) {
     await reply
       .code(401)
       .header('www-authenticate', 'Bearer')
-      .send({ error: 'unauthorized', message: `send the content of ${setting} as "Authorization: Bearer …"` });
+      .send({
+        error: 'unauthorized',
+        message: `send the content of ${setting} as "Authorization: Bearer …"`,
+      });
   };
 }
 

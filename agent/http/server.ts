@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { viewContainers } from '../lab/container-view.ts';
 import type { Snapshot } from '../lab/snapshot.ts';
@@ -34,21 +34,33 @@ const requestTimeoutMs = 30_000;
 /** Makes the server of one door; it listens when the caller says so. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const { instruments, log } = options;
-  const app = Fastify({ loggerInstance: log.child({ door: options.door }), disableRequestLogging: true, bodyLimit: biggestBodyBytes, requestTimeout: requestTimeoutMs });
+  const loggerInstance: FastifyBaseLogger = log.child({ door: options.door });
+  const app = Fastify({
+    loggerInstance,
+    disableRequestLogging: true,
+    bodyLimit: biggestBodyBytes,
+    requestTimeout: requestTimeoutMs,
+  });
 
   app.addHook('onResponse', async (request, reply) => {
     // The pattern, not the path: strangers must not be able to make series.
     const route = request.routeOptions.url ?? 'none';
-    instruments.requestDuration.observe({ route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
+    instruments.requestDuration.observe(
+      { route, status: String(reply.statusCode) },
+      reply.elapsedTime / 1000,
+    );
   });
   app.setNotFoundHandler(async (_request, reply) =>
-    reply.code(404).send({ error: 'not_found', message: 'there are /metrics, /healthz, /readyz and /api/v1/containers' }),
+    reply
+      .code(404)
+      .send({ error: 'not_found', message: 'there are /metrics, /healthz, /readyz and /api/v1/containers' }),
   );
   app.setErrorHandler(async (error, request, reply) => {
     const status = statusOf(error);
     if (status >= 500) log.error({ err: error, route: request.routeOptions.url }, 'request failed');
     // What went wrong inside is for the log; a token file that cannot be read is for whoever set it.
-    const message = error instanceof TokenFileError || status < 500 ? messageOf(error) : 'see the log of the agent';
+    const message =
+      error instanceof TokenFileError || status < 500 ? messageOf(error) : 'see the log of the agent';
     return await reply.code(status).send({ error: status < 500 ? 'bad_request' : 'internal', message });
   });
 
@@ -67,11 +79,14 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   void app.register(
     async (api) => {
-      if (options.door === 'port') api.addHook('onRequest', requireToken(options.apiTokenFile, 'api.token_file'));
+      if (options.door === 'port')
+        api.addHook('onRequest', requireToken(options.apiTokenFile, 'api.token_file'));
       api.get('/containers', async (_request, reply) => {
         const snapshot = options.snapshot();
         if (snapshot === null)
-          return await reply.code(503).send({ error: 'not_ready', message: 'the first sample is still being taken' });
+          return await reply
+            .code(503)
+            .send({ error: 'not_ready', message: 'the first sample is still being taken' });
         return viewContainers(snapshot, options.host());
       });
     },

@@ -20,7 +20,9 @@ export async function prepareSocketPath(path: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   } catch (cause) {
-    throw new SocketPathError(`the folder of the socket ${path} cannot be made: ${messageOf(cause)}`, { cause });
+    throw new SocketPathError(`the folder of the socket ${path} cannot be made: ${messageOf(cause)}`, {
+      cause,
+    });
   }
   if (await isAnswered(path))
     throw new SocketPathError(
@@ -30,7 +32,9 @@ export async function prepareSocketPath(path: string): Promise<void> {
     await unlink(path);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT'))
-      throw new SocketPathError(`the old socket ${path} cannot be removed: ${messageOf(error)}`, { cause: error });
+      throw new SocketPathError(`the old socket ${path} cannot be removed: ${messageOf(error)}`, {
+        cause: error,
+      });
   }
 }
 

@@ -51,7 +51,11 @@ interface Remembered {
   processUids: ReadonlySet<number>;
   askedAtMs: number;
   asking: boolean;
-  last: { readonly cpuSeconds: number; readonly monotonicMs: number; readonly startedAtMs: number | null } | null;
+  last: {
+    readonly cpuSeconds: number;
+    readonly monotonicMs: number;
+    readonly startedAtMs: number | null;
+  } | null;
 }
 
 export function createLab(options: LabOptions): Lab {
@@ -135,7 +139,12 @@ export function createLab(options: LabOptions): Lab {
     if (atMs - one.askedAtMs > options.evidenceForMs && !one.asking) void ask(one, atMs);
     one.identity ??= identify(one.record, factsOf(one), book);
     const sample = outcome?.kind === 'sampled' ? outcome.sample : null;
-    return { record: one.record, identity: one.identity, sample, cpuCores: rate(one, sample, performance.now()) };
+    return {
+      record: one.record,
+      identity: one.identity,
+      sample,
+      cpuCores: rate(one, sample, performance.now()),
+    };
   }
 
   /** Asks in the background; until the answers are there the labels alone speak. */

@@ -1,3 +1,5 @@
+import { defaultLimits, limitsFor, namedUsers, strictestLimits } from '../config/limits.ts';
+import type { Config } from '../config/load.ts';
 import type { UserName } from '../config/ids.ts';
 import type { ContainerType, EffectiveLimits } from '../config/limits-model.ts';
 
@@ -13,4 +15,22 @@ export interface LimitsBook {
   /** What holds for somebody whom the file does not know. */
   forNobody(type: ContainerType | null): EffectiveLimits;
   stricter(one: EffectiveLimits, other: EffectiveLimits): EffectiveLimits;
+}
+
+/** The book of one configuration at one instant; answers are kept, because a thousand containers ask the same. */
+export function bookOf({ agent, limits }: Config, now: Date): LimitsBook {
+  const known = new Map<string, EffectiveLimits>();
+  return {
+    trust: agent.ownership.trust,
+    namedUsers: namedUsers(limits),
+    forUser(user, type) {
+      // A slash is in no user name (see `parseUserName`).
+      const key = `${type ?? ''}/${user}`;
+      const found = known.get(key) ?? limitsFor(limits, user, { now, containerType: type });
+      known.set(key, found);
+      return found;
+    },
+    forNobody: (type) => defaultLimits(limits, type),
+    stricter: strictestLimits,
+  };
 }

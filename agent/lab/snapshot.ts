@@ -7,7 +7,7 @@ import type { SourceState } from '../sources/source-state.ts';
 import type { Ownership } from './ownership.ts';
 
 /** The sources that can be up or down. */
-export const sourceNames = ['docker', 'cgroup', 'host', 'filesystems', 'users'] as const;
+export const sourceNames = ['docker', 'cgroup', 'host', 'filesystems'] as const;
 export type SourceName = (typeof sourceNames)[number];
 
 /** What was known of the machine at one instant. Never changed after it was made; the next one replaces it. */

@@ -26,7 +26,19 @@ export const ps: Command = {
   },
 };
 
-const header = ['CONTAINER ID', 'NAME', 'USER', 'OWNER', 'GROUP', 'STATE', 'CPU', 'MEMORY', 'PIDS', 'IDLE TIMEOUT', 'AGE'];
+const header = [
+  'CONTAINER ID',
+  'NAME',
+  'USER',
+  'OWNER',
+  'GROUP',
+  'STATE',
+  'CPU',
+  'MEMORY',
+  'PIDS',
+  'IDLE TIMEOUT',
+  'AGE',
+];
 
 function row(view: ContainerView): readonly string[] {
   return [

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { ContainerId } from '../../config/ids.ts';
 import type { SourceState } from '../source-state.ts';
 import type { DockerClient, EngineInfo } from './client.ts';
+import { DockerEndpointError } from './endpoint.ts';
 import { readContainerEvents } from './event-stream.ts';
 import type { ContainerRecord } from './record.ts';
 
@@ -14,6 +15,10 @@ export interface DockerSource {
   readonly engine: EngineInfo | null;
   /** Inspects one container again, for example because its cgroup vanished without an event. */
   refresh(id: ContainerId): void;
+  /** Resolves once it is known whether the Engine can be reached, with its containers if so. Never rejects. */
+  readonly firstAttempt: Promise<void>;
+  /** Calls back after containers appeared, changed or went. */
+  onChange(listener: () => void): void;
   stop(): Promise<void>;
 }
 
@@ -21,7 +26,7 @@ export interface DockerSourceOptions {
   /** Makes the client, anew for each connection; may throw where the endpoint's settings are unusable. */
   readonly connect: () => DockerClient;
   /** How the endpoint is named in messages. */
-  readonly endpoint: string;
+  readonly endpoint: () => string;
   readonly log: Logger;
   /** How often everything is compared with a fresh list, in case an event was lost. */
   readonly reconcileMs: number;
@@ -35,13 +40,15 @@ const inspectionsAtOnce = 8;
 
 /** Starts to follow a Docker Engine; never throws, and never gives up. */
 export function startDockerSource(options: DockerSourceOptions): DockerSource {
-  const { log, endpoint } = options;
+  const { log } = options;
   const { pingMs = 20_000, firstRetryMs = 500, slowestRetryMs = 15_000 } = options;
   const containers = new Map<ContainerId, ContainerRecord>();
   const stopping = new AbortController();
   let state: SourceState = { kind: 'starting' };
   let engine: EngineInfo | null = null;
   let current: Inspector | null = null;
+  let tellChange: () => void = () => undefined;
+  const firstAttempt = Promise.withResolvers<void>();
 
   const running = follow();
   return {
@@ -53,6 +60,10 @@ export function startDockerSource(options: DockerSourceOptions): DockerSource {
       return engine;
     },
     refresh: (id) => current?.look(id),
+    firstAttempt: firstAttempt.promise,
+    onChange(listener) {
+      tellChange = listener;
+    },
     async stop() {
       stopping.abort();
       await running;
@@ -80,7 +91,7 @@ export function startDockerSource(options: DockerSourceOptions): DockerSource {
       client = options.connect();
       // Events first and the list second: what happens in between is seen twice, not missed.
       const events = await client.events();
-      const inspector = startInspector(client, containers, log);
+      const inspector = startInspector(client, containers, log, () => tellChange());
       current = inspector;
       const listening = listen(events, inspector);
       // Rejections before the race below is reached belong to the race.
@@ -93,6 +104,7 @@ export function startDockerSource(options: DockerSourceOptions): DockerSource {
       throw new Error('the event stream ended');
     } catch (error) {
       if (!stopping.signal.aborted) goDown(error);
+      firstAttempt.resolve();
     } finally {
       current = null;
       ended.abort();
@@ -122,13 +134,17 @@ export function startDockerSource(options: DockerSourceOptions): DockerSource {
 
   function goUp(): void {
     state = { kind: 'up', sinceMs: Date.now() };
-    log.info({ endpoint, version: engine?.version, containers: containers.size }, 'Docker Engine connected');
+    firstAttempt.resolve();
+    log.info(
+      { endpoint: options.endpoint(), version: engine?.version, containers: containers.size },
+      'Docker Engine connected',
+    );
   }
 
   /** Says it once per outage, not once per attempt. */
   function goDown(error: unknown): void {
-    const known = explain(error, endpoint);
-    if (state.kind !== 'down') log.warn({ endpoint, ...known }, 'Docker Engine not reachable; trying again');
+    const known = explain(error, options.endpoint);
+    if (state.kind !== 'down') log.warn(known, 'Docker Engine not reachable; trying again');
     state = { kind: 'down', sinceMs: state.kind === 'down' ? state.sinceMs : Date.now(), ...known };
   }
 
@@ -154,6 +170,7 @@ function startInspector(
   client: DockerClient,
   containers: Map<ContainerId, ContainerRecord>,
   log: Logger,
+  changed: () => void,
 ): Inspector {
   const waiting = new Set<ContainerId>();
   const active = new Set<ContainerId>();
@@ -173,6 +190,7 @@ function startInspector(
   function forget(id: ContainerId): void {
     waiting.delete(id);
     containers.delete(id);
+    changed();
     // An inspection under way may still answer with the record of a moment ago; asking again ends in a 404.
     if (active.has(id)) waiting.add(id);
   }
@@ -193,6 +211,7 @@ function startInspector(
       const record = await client.inspect(id);
       if (record === null) containers.delete(id);
       else containers.set(id, record);
+      changed();
     } catch (error) {
       // One unreadable answer must not cost the others; an Engine that does not answer costs the connection.
       if (isAnswer(error))
@@ -230,8 +249,11 @@ function isAnswer(error: unknown): boolean {
   );
 }
 
-function explain(error: unknown, endpoint: string): { readonly reason: string; readonly advice: string } {
+function explain(error: unknown, where: () => string): { readonly reason: string; readonly advice: string } {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (error instanceof DockerEndpointError)
+    return { reason: error.message, advice: 'correct the setting; the agent keeps trying' };
+  const endpoint = where();
   switch (code) {
     case 'ENOENT':
       return {
