@@ -122,11 +122,11 @@ function choosePackage(part: Part, facts: PartsFacts): PackageChoice {
     return { why: `${absent}, and only root can install ${part.packages.join(' or ')}` };
   }
   if (facts.aptFailure !== undefined) return { why: `${absent}: ${facts.aptFailure}` };
-  const safe = part.packages.filter(
-    (name) => !(facts.dockerInstalled && ENGINE_PACKAGES.has(name)),
-  );
+  const safe = part.packages.filter((name) => !(facts.dockerInstalled && ENGINE_PACKAGES.has(name)));
   if (safe.length === 0) {
-    return { why: `${absent}, and installing ${part.packages.join(' or ')} could replace the Docker Engine that is` };
+    return {
+      why: `${absent}, and installing ${part.packages.join(' or ')} could replace the Docker Engine that is`,
+    };
   }
   const chosen = safe.find((name) => facts.available?.has(name) ?? true);
   if (chosen === undefined) return { why: `${absent}, and apt does not offer ${safe.join(' or ')}` };
@@ -150,9 +150,7 @@ export function findPart(name: PartName, pathVariable = process.env['PATH']): st
 
 /** The parts that are on this machine. */
 export function presentParts(pathVariable = process.env['PATH']): ReadonlySet<PartName> {
-  return new Set(
-    PARTS.map((part) => part.name).filter((name) => findPart(name, pathVariable) !== undefined),
-  );
+  return new Set(PARTS.map((part) => part.name).filter((name) => findPart(name, pathVariable) !== undefined));
 }
 
 /** Whether a Docker Engine is installed, whoever packaged it. */
@@ -164,7 +162,8 @@ export function isDockerInstalled(pathVariable = process.env['PATH']): boolean {
   return query.status === 0 && query.stdout.includes('installed') && !query.stdout.includes('not-installed');
 }
 
-function isExecutable(file: string): boolean {
+/** Whether a file is there that this user may run. */
+export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
     return statSync(file).isFile();
@@ -240,7 +239,8 @@ export function missingParts(environment: NodeJS.ProcessEnv = process.env): read
   const isRoot = process.getuid?.() === 0;
   const present = presentParts(environment['PATH']);
   return PARTS.flatMap((part): readonly MissingPart[] => {
-    if (part.needsRoot && !isRoot) return [{ part: part.name, why: `${part.title} can only be started by root` }];
+    if (part.needsRoot && !isRoot)
+      return [{ part: part.name, why: `${part.title} can only be started by root` }];
     if (present.has(part.name)) return [];
     return [{ part: part.name, why: `${part.title} is not on this machine; as root, npm test installs it` }];
   });

@@ -10,6 +10,7 @@ import {
   SKIPPED_PARTS_VARIABLE,
   SKIPPED_SUITES_VARIABLE,
   isDockerInstalled,
+  isExecutable,
   isGate,
   planParts,
   presentParts,
@@ -51,7 +52,9 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /** Finds the parts, installs what is missing where that is possible, and gives what is missing still. */
-async function getParts(stop: StopRequest): Promise<{ skip: readonly MissingPart[]; fail: readonly MissingPart[] }> {
+async function getParts(
+  stop: StopRequest,
+): Promise<{ skip: readonly MissingPart[]; fail: readonly MissingPart[] }> {
   const facts = gatherFacts();
   const wanted = planParts(facts);
   if (wanted.install.length === 0) return wanted;
@@ -78,14 +81,7 @@ function gatherFacts(): PartsFacts {
 }
 
 function hasProgram(program: string): boolean {
-  return searchFolders(process.env['PATH']).some((folder) => {
-    try {
-      return readFileSync(path.join(folder, program)).length > 0;
-    } catch (error) {
-      if (error instanceof Error && 'code' in error) return false;
-      throw error;
-    }
-  });
+  return searchFolders(process.env['PATH']).some((folder) => isExecutable(path.join(folder, program)));
 }
 
 /** Installs what the plan names, and gives what went wrong, if anything did. */
@@ -93,7 +89,8 @@ async function install(facts: PartsFacts, stop: StopRequest): Promise<string | u
   const update = await runApt(['update'], APT_LIST_LIMIT_MS, stop);
   if (stop.signal !== undefined) return `stopped by ${stop.signal}`;
   // An old list may do: what counts is whether the packages can be installed.
-  if (update.code !== 0) say(`apt-get update failed (${lastLine(update.output)}); trying with the lists there are`);
+  if (update.code !== 0)
+    say(`apt-get update failed (${lastLine(update.output)}); trying with the lists there are`);
 
   const available = await installablePackages(PARTS.flatMap(({ packages }) => packages));
   const { install: packages } = planParts({ ...facts, available });
@@ -202,7 +199,9 @@ async function runTests(args: readonly string[], skipped: readonly MissingPart[]
       },
     });
     const code = await followChild(child);
-    const suites = readFileSync(suitesFile, 'utf8').split('\n').filter((line) => line !== '');
+    const suites = readFileSync(suitesFile, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
     announceSkipped(skipped, suites);
     return code;
   } finally {
@@ -218,7 +217,9 @@ async function followChild(child: ChildProcess): Promise<number> {
     say(`vitest cannot be started: ${message}`);
     resolve(1);
   });
-  child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+  child.once('exit', (code, signal) =>
+    resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+  );
   try {
     return await promise;
   } finally {
