@@ -8,7 +8,6 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
-  readdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -25,6 +24,7 @@ import {
   missingParts,
   searchFolders,
 } from '../parts/parts.ts';
+import { ENGINE_FOLDERS, OWNER_FILE, removeEngineFolder } from './engine-folder.ts';
 
 const run = promisify(execFile);
 
@@ -33,12 +33,6 @@ const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 15_000;
 const COMMAND_LIMIT_MS = 60_000;
 const LOG_LINES_SHOWN = 30;
-
-/** Where the folders of test engines are, and how they are called. */
-export const ENGINE_FOLDERS = { parent: '/tmp', prefix: 'gw-engine-' } as const;
-
-/** The file in the folder of an engine that holds the id of the process that started it. */
-export const OWNER_FILE = 'owner.pid';
 
 /** The image that {@link importImage} makes. */
 export const BUSYBOX_IMAGE = 'gpuwarden-test/busybox:latest';
@@ -170,11 +164,11 @@ function engineEnvironment(prefix: string | undefined, more: NodeJS.ProcessEnv):
 
 function daemonArguments(folder: string, socketPath: string, ownContainerd: boolean): readonly string[] {
   return [
-    ...['--data-root', path.join(folder, 'data')],
-    ...['--exec-root', path.join(folder, 'exec')],
-    ...['-p', path.join(folder, 'dockerd.pid')],
-    ...['-H', `unix://${socketPath}`],
-    ...['--config-file', emptyConfig(folder)],
+    `--data-root=${path.join(folder, 'data')}`,
+    `--exec-root=${path.join(folder, 'exec')}`,
+    `--pidfile=${path.join(folder, 'dockerd.pid')}`,
+    `--host=unix://${socketPath}`,
+    `--config-file=${emptyConfig(folder)}`,
     '--bridge=none',
     '--iptables=false',
     '--ip6tables=false',
@@ -203,10 +197,10 @@ async function startContainerd(folder: string, environment: NodeJS.ProcessEnv): 
     folder,
     'containerd',
     [
-      ...['--config', config],
-      ...['--root', path.join(own, 'root')],
-      ...['--state', path.join(own, 'state')],
-      ...['--address', containerdSocket(folder)],
+      `--config=${config}`,
+      `--root=${path.join(own, 'root')}`,
+      `--state=${path.join(own, 'state')}`,
+      `--address=${containerdSocket(folder)}`,
     ],
     environment,
   );
@@ -282,82 +276,6 @@ async function removeContainers(docker: Engine['docker']): Promise<void> {
   } catch (error) {
     // An engine that does not answer is ended all the same; its processes are looked for afterwards.
     process.stderr.write(`test engine: its containers cannot be removed: ${String(error)}\n`);
-  }
-}
-
-/** Ends what still runs out of the folder of an engine, unmounts what is mounted below it, and removes it. */
-export async function removeEngineFolder(folder: string): Promise<void> {
-  for (const pid of [...helpersOf(folder), ...containerProcessesOf(folder)]) killIfThere(pid);
-  for (const mountPoint of mountsBelow(folder)) await unmount(mountPoint);
-  // What the kernel has yet to let go of needs a moment.
-  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
-}
-
-const HELPERS = /(?:^|\/)(?:dockerd|containerd|containerd-shim[\w-]*|runc)$/;
-
-/** The daemons and shims that were started for this folder: they name it in their arguments. */
-function helpersOf(folder: string): readonly number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      const [program = '', ...args] = readProcess(pid, 'cmdline').split('\0');
-      return HELPERS.test(program) && args.some((argument) => argument.includes(`${folder}/`));
-    })
-    .map(Number);
-}
-
-/** The first processes of containers that outlived their shims, as containerd noted them. */
-function containerProcessesOf(folder: string): readonly number[] {
-  const states = [path.join(folder, 'exec/containerd/daemon'), path.join(folder, 'containerd/state')];
-  return states
-    .map((state) => path.join(state, 'io.containerd.runtime.v2.task/moby'))
-    .filter((tasks) => existsSync(tasks))
-    .flatMap((tasks) =>
-      readdirSync(tasks).flatMap((id) => {
-        const file = path.join(tasks, id, 'init.pid');
-        const pid = existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
-        // The number may be somebody else's by now: only a process in the container's own cgroup is meant.
-        return pid !== '' && readProcess(pid, 'cgroup').includes(id) ? [Number(pid)] : [];
-      }),
-    );
-}
-
-function readProcess(pid: string, file: 'cmdline' | 'cgroup'): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
-      return '';
-    throw error;
-  }
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
-  }
-}
-
-/** The mount points below a folder, the deepest first. */
-function mountsBelow(folder: string): readonly string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
-    .map((point) =>
-      point.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCodePoint(Number.parseInt(octal, 8))),
-    )
-    .filter((point) => point.startsWith(`${folder}/`))
-    .toReversed();
-}
-
-async function unmount(mountPoint: string): Promise<void> {
-  try {
-    await run('umount', [mountPoint], { timeout: COMMAND_LIMIT_MS });
-  } catch {
-    // Still in use: out of the tree at once, and gone when the last user is.
-    await run('umount', ['-l', mountPoint], { timeout: COMMAND_LIMIT_MS });
   }
 }
 

@@ -85,7 +85,7 @@ function readComment(
     return current;
   }
   const [, keyword, name = '', rest = ''] = match;
-  if (name.replace(METRIC_NAME, '') !== '') throw new ExpositionError(`${name} is no name of a metric`);
+  if (!isMetricName(name)) throw new ExpositionError(`${name} is no name of a metric`);
   const known = families.get(name);
   if (known !== undefined && known !== current) {
     throw new ExpositionError(`the family ${name} is taken up a second time`);
@@ -103,6 +103,11 @@ function readComment(
     family.help = true;
   }
   return family;
+}
+
+function isMetricName(name: string): boolean {
+  const cursor: Cursor = { line: name, position: 0 };
+  return take(cursor, METRIC_NAME, 'the name of a metric').length === name.length;
 }
 
 function belongsTo(name: string, family: Family): boolean {

@@ -96,17 +96,16 @@ async function install(facts: PartsFacts, stop: StopRequest): Promise<string | u
   const { install: packages } = planParts({ ...facts, available });
   if (packages.length === 0) return `apt does not offer what is missing`;
   say(`apt-get install ${packages.join(' ')}`);
-  const removePolicy = keepServicesStopped();
+  const letServicesStart = keepServicesStopped();
   try {
     const installing = await runApt(
       ['install', '-y', '--no-install-recommends', '--no-remove', ...packages],
       APT_INSTALL_LIMIT_MS,
       stop,
     );
-    if (stop.signal !== undefined) return `stopped by ${stop.signal}`;
     return installing.code === 0 ? undefined : `apt-get install failed: ${lastLine(installing.output)}`;
   } finally {
-    removePolicy();
+    letServicesStart();
   }
 }
 
@@ -124,12 +123,15 @@ function keepServicesStopped(): () => void {
     }
     throw error;
   }
-  const remove = () => rmSync(POLICY_FILE, { force: true });
-  process.once('exit', remove);
+  process.once('exit', removePolicy);
   return () => {
-    process.off('exit', remove);
-    remove();
+    process.off('exit', removePolicy);
+    removePolicy();
   };
+}
+
+function removePolicy(): void {
+  rmSync(POLICY_FILE, { force: true });
 }
 
 /**
