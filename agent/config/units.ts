@@ -27,7 +27,8 @@ export function parseDuration(input: unknown): Parsed<Seconds> {
   for (const [, amount = '', unit = ''] of text.matchAll(durationPart)) {
     // The pattern admits these five letters only.
     const each = secondsOf[unit as DurationUnit];
-    if (each >= before) return { kind: 'error', expected: `${aDuration}, each unit once and the largest first` };
+    if (each >= before)
+      return { kind: 'error', expected: `${aDuration}, each unit once and the largest first` };
     before = each;
     seconds += Number(amount) * each;
   }
@@ -41,14 +42,21 @@ const aSize = 'a size such as 32g, 512m or 1.5GiB (units of 1024, as Docker coun
 /** Reads a size as Docker does: units of 1024 whatever their spelling (`32g`, `32GB`, `32GiB`); a bare number is bytes. */
 export function parseSize(input: unknown): Parsed<Bytes> {
   const text = typeof input === 'number' ? String(input) : input;
-  const match = typeof text === 'string' ? /^(\d+(?:\.\d+)?)\s*(?:([kmgtp])(?:i?b)?|b)?$/i.exec(text.trim()) : null;
+  const match =
+    typeof text === 'string' ? /^(\d+(?:\.\d+)?)\s*(?:([kmgtp])(?:i?b)?|b)?$/i.exec(text.trim()) : null;
   if (match === null) return { kind: 'error', expected: aSize };
   const [, amount = '', unit = ''] = match;
-  return checkRange(Math.floor(Number(amount) * bytesOf[unit.toLowerCase() as SizeUnit]), 'a size below 8 PiB', 2 ** 53 - 1);
+  return checkRange(
+    Math.floor(Number(amount) * bytesOf[unit.toLowerCase() as SizeUnit]),
+    'a size below 8 PiB',
+    2 ** 53 - 1,
+  );
 }
 
 function checkRange<Value extends number>(value: number, expected: string, most: number): Parsed<Value> {
-  return Number.isFinite(value) && value <= most ? { kind: 'ok', value: value as Value } : { kind: 'error', expected };
+  return Number.isFinite(value) && value <= most
+    ? { kind: 'ok', value: value as Value }
+    : { kind: 'error', expected };
 }
 
 /** Writes a duration so that `parseDuration` reads the same seconds: `1d12h`, `90s` as `1m30s`. Below a second: `0s`. */

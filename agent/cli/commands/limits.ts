@@ -1,0 +1,114 @@
+import { InvalidArgumentError } from 'commander';
+import { parseUserName } from '../../config/ids.ts';
+import { limitKeys } from '../../config/limit-keys.ts';
+import {
+  type EffectiveLimits,
+  type LimitName,
+  type Origin,
+  type Position,
+  containerTypes,
+} from '../../config/limits-model.ts';
+import { limitsFor } from '../../config/limits.ts';
+import { loadConfig } from '../../config/load.ts';
+import { InvalidConfigError } from '../../config/problem.ts';
+import { formatDuration, formatSize } from '../../config/units.ts';
+import type { Command } from '../command.ts';
+import { formatTable } from '../table.ts';
+
+interface Options {
+  readonly json?: true;
+  readonly dockerArgs?: true;
+  readonly explain?: true;
+  readonly type?: string;
+}
+
+/** `gpuwarden limits USER`: what a user may have, and why. */
+export const limits: Command = {
+  register(program, context) {
+    program
+      .command('limits')
+      .description('print what a user may have')
+      .argument('<user>', 'login name', (text: string) => {
+        const user = parseUserName(text);
+        if (user === null) throw new InvalidArgumentError('not a login name');
+        return user;
+      })
+      .option('--json', 'print one JSON document')
+      .option('--docker-args', 'print options for "docker run"')
+      .option('--explain', 'say where each value comes from')
+      .option('--type <type>', `for one kind of container: ${containerTypes.join(', ')}`)
+      .action((user: NonNullable<ReturnType<typeof parseUserName>>, options: Options) => {
+        const { stdout, env, now, configDirectory } = context();
+        const loaded = loadConfig({ directory: configDirectory, env, now: now() });
+        if (loaded.kind === 'invalid') throw new InvalidConfigError(loaded.problems);
+        const containerType = containerTypes.find((type) => type === options.type) ?? null;
+        if (options.type !== undefined && containerType === null)
+          throw new InvalidArgumentError(`--type: expected one of ${containerTypes.join(', ')}`);
+        const effective = limitsFor(loaded.config.limits, user, { now: now(), containerType });
+        if (options.json) stdout(`${JSON.stringify(asJson(effective), null, 2)}\n`);
+        else if (options.dockerArgs) stdout(`${dockerArguments(effective).join(' ')}\n`);
+        else stdout(asTable(effective, options.explain ?? false));
+      });
+  },
+};
+
+function asTable(effective: EffectiveLimits, explain: boolean): string {
+  const rows = limitKeys.map(({ key, limit }) => [
+    key,
+    formatLimit(limit, effective.values[limit]),
+    ...(explain ? [describeOrigin(effective.origins[limit])] : []),
+  ]);
+  const head = `${effective.user}, ${effective.group === null ? 'in no group' : `group ${effective.group}`}\n\n`;
+  return head + formatTable(['LIMIT', 'VALUE', ...(explain ? ['FROM'] : [])], rows);
+}
+
+function formatLimit(limit: LimitName, value: number | null): string {
+  if (value === null) return limit === 'removeAfterStopSeconds' ? 'never' : 'no limit';
+  if (limit.endsWith('Seconds')) return formatDuration(value);
+  return limit.endsWith('Bytes') ? formatSize(value) : String(value);
+}
+
+/** Where a value comes from, in words, with its place in the file. */
+export function describeOrigin(origin: Origin): string {
+  switch (origin.kind) {
+    case 'built-in':
+      return 'built-in (the file says nothing)';
+    case 'defaults':
+      return `default (${place(origin.at)})`;
+    case 'group':
+      return `group ${origin.group} (${place(origin.at)})`;
+    case 'container-type':
+      return `container type ${origin.type} (${place(origin.at)})`;
+    case 'override': {
+      const until = origin.expires === null ? '' : ` until ${origin.expires}`;
+      const by = origin.approvedBy === null ? '' : `, approved by ${origin.approvedBy}`;
+      const why = origin.reason === null ? '' : `: ${origin.reason}`;
+      return `override${until}${by}${why} (${place(origin.at)})`;
+    }
+  }
+}
+
+function place({ file, line }: Position): string {
+  return `${file}:${line}`;
+}
+
+function asJson({ user, group, values, origins }: EffectiveLimits) {
+  const entries = limitKeys.map(({ key, limit }) => {
+    const unit = limit.endsWith('Seconds') ? '_seconds' : limit.endsWith('Bytes') ? '_bytes' : '';
+    return [`${key}${unit}`, { value: values[limit], from: origins[limit] }] as const;
+  });
+  return { user, group, limits: Object.fromEntries(entries) };
+}
+
+/** What `docker run` takes; values are digits and known letters only, hence safe in a shell. */
+function dockerArguments({ values }: EffectiveLimits): readonly string[] {
+  const options: readonly (readonly [string, number | null])[] = [
+    ['--cpus', values.cpus],
+    ['--memory', values.memoryBytes],
+    ['--memory-swap', values.memorySwapBytes],
+    ['--shm-size', values.shmSizeBytes],
+    ['--pids-limit', values.pidsLimit],
+    ['--stop-timeout', values.stopGraceSeconds],
+  ];
+  return options.flatMap(([option, value]) => (value === null ? [] : [`${option}=${value}`]));
+}

@@ -1,0 +1,112 @@
+import * as z from 'zod';
+import { type LimitKey, limitKeys } from './limit-keys.ts';
+import { containerTypes } from './limits-model.ts';
+import { parseDuration } from './units.ts';
+
+/** A limit: null for none, otherwise what its own parser reads. */
+function limitValue({ parse, help, example }: LimitKey) {
+  return quantity(parse, `${help}; null: no limit. Example: ${example}`).nullable().optional();
+}
+
+function quantity(parse: LimitKey['parse'], description: string) {
+  return z
+    .union([z.string(), z.number()], { error: () => expectedOf(parse) })
+    .transform((input, context) => {
+      const parsed = parse(input);
+      if (parsed.kind === 'ok') return parsed.value;
+      context.addIssue({ code: 'custom', message: `expected ${parsed.expected}` });
+      return z.NEVER;
+    })
+    .describe(description);
+}
+
+/** What a parser expects, as it says of something that nobody can read. */
+function expectedOf(parse: LimitKey['parse']): string {
+  const parsed = parse(undefined);
+  return parsed.kind === 'error' ? `expected ${parsed.expected}` : 'cannot be read';
+}
+
+const limits = Object.fromEntries(limitKeys.map((one) => [one.key, limitValue(one)] as const));
+const lifetimeKeys: readonly string[] = [
+  'idle_timeout',
+  'max_runtime',
+  'startup_grace',
+  'stop_grace',
+  'gpu_hold_after_stop',
+  'remove_after_stop',
+];
+const lifetimes = Object.fromEntries(
+  limitKeys.filter(({ key }) => lifetimeKeys.includes(key)).map((one) => [one.key, limitValue(one)] as const),
+);
+
+const threshold = (description: string) => z.number().nonnegative().optional().describe(description);
+const Policies = z.strictObject({
+  gpu_idle_threshold: threshold('GPU utilisation in percent below which a slot is idle'),
+  cpu_idle_threshold: threshold('CPU use in percent of one core below which a slot is idle'),
+  network_idle_threshold: threshold('bytes of traffic below which a slot is idle'),
+  idle_detection_window: threshold('idle checks in a row'),
+  high_demand_threshold: threshold('share of allocated GPUs, 0 to 1, from which demand is high'),
+  high_demand_idle_reduction: threshold('factor on the idle timeout while demand is high'),
+  keepalive_max_duration: quantity(parseDuration, 'the longest keep. Example: 24h').optional(),
+});
+
+/** A day, as an admin writes it. */
+const Day = z.iso.date({ error: 'expected a day such as 2027-01-31' });
+
+/** `resource-limits.yaml`: who may have what. */
+export const ResourceLimitsFile = z.strictObject({
+  defaults: z.strictObject(limits).nullish().describe('what holds for everybody'),
+  groups: z
+    .record(
+      z.string(),
+      z
+        .strictObject({
+          ...limits,
+          members: z.array(z.string()).nullish().describe('login names'),
+          members_file: z
+            .string()
+            .min(1)
+            .optional()
+            .describe('a file beside this one, one login name a line'),
+          policies: Policies.nullish(),
+        })
+        .nullable(),
+    )
+    .nullish()
+    .describe('what holds for the members of a group'),
+  default_group: z.string().optional().describe('the group of everybody who is in none'),
+  user_overrides: z
+    .record(
+      z.string(),
+      z
+        .strictObject({
+          ...limits,
+          reason: z.string().optional(),
+          approved_by: z.string().optional(),
+          expires: Day.optional().describe('the last day on which the override holds'),
+          policies: Policies.nullish(),
+        })
+        .nullable(),
+    )
+    .nullish()
+    .describe('exceptions for single users'),
+  policies: Policies.nullish(),
+  container_types: z
+    .strictObject(
+      Object.fromEntries(containerTypes.map((type) => [type, z.strictObject(lifetimes).nullish()])),
+    )
+    .nullish()
+    .describe('lifetimes of kinds of container'),
+});
+export type ResourceLimitsFile = z.output<typeof ResourceLimitsFile>;
+
+/** The keys that may stand in a section, for suggestions. */
+export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
+  const [section] = path;
+  const all = limitKeys.map(({ key }) => key);
+  if (path.length === 0) return Object.keys(ResourceLimitsFile.shape);
+  if (path.includes('policies')) return Object.keys(Policies.shape);
+  if (section === 'container_types') return path.length === 1 ? containerTypes : lifetimeKeys;
+  if (section === 'groups') return [...all, 'members', 'members_file', 'policies'];
+  return section === 'user_overrides' ? [...all, 'reason', 'approved_by', 'expires', 'policies'] : all;
+}
