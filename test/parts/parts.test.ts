@@ -84,6 +84,14 @@ describe('planParts', () => {
     expect(plan.install).toEqual([]);
     expect(plan.skip.every(({ why }) => why.endsWith('no network'))).toBe(true);
   });
+
+  it('keeps the true reason for what apt was never asked to install', () => {
+    const present = new Set<PartName>(['dockerd', 'busybox', 'promtool']);
+    const facts = { ...bareRoot, present, dockerInstalled: true, aptFailure: 'no network' };
+    expect(planParts({ ...facts, available: new Set(['docker.io']) }).skip).toEqual([
+      { part: 'docker', why: expect.stringMatching(/apt does not offer docker-cli$/) },
+    ]);
+  });
 });
 
 describe('findPart', () => {

@@ -121,7 +121,6 @@ function choosePackage(part: Part, facts: PartsFacts): PackageChoice {
   if (!facts.isRoot) {
     return { why: `${absent}, and only root can install ${part.packages.join(' or ')}` };
   }
-  if (facts.aptFailure !== undefined) return { why: `${absent}: ${facts.aptFailure}` };
   const safe = part.packages.filter((name) => !(facts.dockerInstalled && ENGINE_PACKAGES.has(name)));
   if (safe.length === 0) {
     return {
@@ -130,6 +129,7 @@ function choosePackage(part: Part, facts: PartsFacts): PackageChoice {
   }
   const chosen = safe.find((name) => facts.available?.has(name) ?? true);
   if (chosen === undefined) return { why: `${absent}, and apt does not offer ${safe.join(' or ')}` };
+  if (facts.aptFailure !== undefined) return { why: `${absent}: ${facts.aptFailure}` };
   return { package: chosen };
 }
 

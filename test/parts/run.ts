@@ -62,10 +62,11 @@ async function getParts(
   const absent = PARTS.filter(({ name }) => !facts.present.has(name));
   say(`missing: ${absent.map(({ title }) => title).join(', ')}`);
   say(`to be installed with apt-get, without starting any service: ${wanted.install.join(', ')}`);
-  const aptFailure = await install(facts, stop);
+  const { available, failure } = await install(facts, stop);
   return planParts({
     ...gatherFacts(),
-    aptFailure: aptFailure ?? 'apt-get has installed the package, yet the program is not to be found',
+    ...(available === undefined ? {} : { available }),
+    aptFailure: failure ?? 'apt-get has installed the package, yet the program is not to be found',
   });
 }
 
@@ -84,17 +85,24 @@ function hasProgram(program: string): boolean {
   return searchFolders(process.env['PATH']).some((folder) => isExecutable(path.join(folder, program)));
 }
 
-/** Installs what the plan names, and gives what went wrong, if anything did. */
-async function install(facts: PartsFacts, stop: StopRequest): Promise<string | undefined> {
+interface Installed {
+  /** The packages that apt could install, where it was asked. */
+  readonly available?: ReadonlySet<string>;
+  /** What went wrong, if anything did. */
+  readonly failure?: string;
+}
+
+/** Installs what the plan names, as far as apt has it. */
+async function install(facts: PartsFacts, stop: StopRequest): Promise<Installed> {
   const update = await runApt(['update'], APT_LIST_LIMIT_MS, stop);
-  if (stop.signal !== undefined) return `stopped by ${stop.signal}`;
+  if (stop.signal !== undefined) return { failure: `stopped by ${stop.signal}` };
   // An old list may do: what counts is whether the packages can be installed.
   if (update.code !== 0)
     say(`apt-get update failed (${lastLine(update.output)}); trying with the lists there are`);
 
   const available = await installablePackages(PARTS.flatMap(({ packages }) => packages));
   const { install: packages } = planParts({ ...facts, available });
-  if (packages.length === 0) return `apt does not offer what is missing`;
+  if (packages.length === 0) return { available };
   say(`apt-get install ${packages.join(' ')}`);
   const letServicesStart = keepServicesStopped();
   try {
@@ -103,7 +111,8 @@ async function install(facts: PartsFacts, stop: StopRequest): Promise<string | u
       APT_INSTALL_LIMIT_MS,
       stop,
     );
-    return installing.code === 0 ? undefined : `apt-get install failed: ${lastLine(installing.output)}`;
+    if (installing.code === 0) return { available };
+    return { available, failure: `apt-get install failed: ${lastLine(installing.output)}` };
   } finally {
     letServicesStart();
   }
