@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Engine, describeWithParts, importImage, startEngine } from './engine.ts';
@@ -31,6 +31,24 @@ for (const ownContainerd of [false, true]) {
         expect(await engine.docker('ps', '-aq', '--no-trunc')).toBe(id);
         await engine.docker('start', 'kept');
         expect(await engine.docker('inspect', '-f', '{{.State.Running}}', 'kept')).toBe('true');
+      });
+
+      it('ends with the log of a daemon that does not start, and leaves no folder', {
+        timeout: 60_000,
+      }, async () => {
+        const programs = mkdtempSync('/tmp/gw-programs-');
+        const name = `refused-${ownContainerd}`;
+        try {
+          writeFileSync(path.join(programs, 'dockerd'), '#!/bin/sh\necho no room today\nexit 1\n', {
+            mode: 0o755,
+          });
+          await expect(startEngine({ name, ownContainerd, pathPrefix: programs })).rejects.toThrow(
+            /has ended[^]*no room today/,
+          );
+          expect(readdirSync('/tmp').filter((entry) => entry.includes(name))).toEqual([]);
+        } finally {
+          rmSync(programs, { recursive: true, force: true });
+        }
       });
 
       it('says what the client said when a command fails', { timeout: 60_000 }, async () => {

@@ -35,7 +35,7 @@ const COMMAND_LIMIT_MS = 60_000;
 const LOG_LINES_SHOWN = 30;
 
 /** The image that {@link importImage} makes. */
-export const BUSYBOX_IMAGE = 'gpuwarden-test/busybox:latest';
+const BUSYBOX_IMAGE = 'gpuwarden-test/busybox:latest';
 
 /** What a test can choose about its engine. */
 export interface EngineOptions {
@@ -122,7 +122,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     }
     await startDaemon();
   } catch (error) {
-    await stopEverything();
+    try {
+      await stopEverything();
+    } catch (leftover) {
+      throw new AggregateError(
+        [error, leftover],
+        `${String(error)}; and it cannot be cleared away: ${String(leftover)}`,
+      );
+    }
     throw error;
   }
 
