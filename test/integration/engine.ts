@@ -128,6 +128,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       throw new AggregateError(
         [error, leftover],
         `${String(error)}; and it cannot be cleared away: ${String(leftover)}`,
+        { cause: leftover },
       );
     }
     throw error;
