@@ -42,7 +42,7 @@ export async function runAgent({ configDirectory, dataFlag, version, env }: RunO
       env,
       log,
     });
-    process.on('SIGHUP', running.reload);
+    process.on('SIGHUP', () => running.reload());
     const signal = await firstSignal(['SIGTERM', 'SIGINT']);
     log.info({ signal }, 'stopping');
     await running.stop();

@@ -17,11 +17,13 @@ const answerDeadlineMs = 10_000;
 export async function askAgent(socketPath: string, path: string): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const asking = request({ socketPath, path, timeout: answerDeadlineMs }, (response) => {
-    text(response).then((body) => {
-      if (response.statusCode === 200) resolve(body);
-      else
-        reject(new AgentUnreachableError(`the agent answers ${response.statusCode}: ${body.slice(0, 300)}`));
-    }, reject);
+    text(response)
+      .then((body) => {
+        if (response.statusCode !== 200)
+          throw new AgentUnreachableError(`the agent answers ${response.statusCode}: ${body.slice(0, 300)}`);
+        return body;
+      })
+      .then(resolve, reject);
   });
   asking.on('timeout', () => asking.destroy(new Error(`no answer within ${answerDeadlineMs / 1000} s`)));
   asking.on('error', (cause) => {

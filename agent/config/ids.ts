@@ -24,6 +24,7 @@ const unfitForUserName = /[\u0000-\u0020\u007f:/\\"'`{}<>\u2028\u2029]/u;
  */
 export function parseUserName(text: string): UserName | null {
   const fits = text.length > 0 && text.length <= longestUserName && !unfitForUserName.test(text);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this is where user names are made
   return fits && text !== '.' && text !== '..' && text.isWellFormed() ? (text as UserName) : null;
 }
 
@@ -34,6 +35,7 @@ export function unknownUid(uid: number): string {
 
 /** Reads a full container id; null where the text is not 64 lower-case hexadecimal digits. */
 export function parseContainerId(text: string): ContainerId | null {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this is where container ids are made
   return /^[0-9a-f]{64}$/.test(text) ? (text as ContainerId) : null;
 }
 

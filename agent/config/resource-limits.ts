@@ -132,16 +132,15 @@ export function readResourceLimits(document: YamlDocument, directory: string, to
   }
 
   function section(content: Readonly<Record<string, unknown>>, path: KeyPath): LimitsSection {
-    const values: Record<string, number | null> = {};
+    const values: Partial<Limits> = {};
     const places: Partial<Record<LimitName, Position>> = {};
     for (const { key, limit } of limitKeys) {
       const value = content[key];
       if (value !== null && typeof value !== 'number') continue;
-      values[limit] = value;
+      Object.assign(values, { [limit]: value });
       places[limit] = document.positionOf(originOf([...path, key]));
     }
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value has been through its own parser
-    return { values: values as Partial<Limits>, at: places };
+    return { values, at: places };
   }
 
   function membersOf(

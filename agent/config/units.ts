@@ -8,8 +8,8 @@ export type Parsed<Value> =
   | { readonly kind: 'ok'; readonly value: Value }
   | { readonly kind: 'error'; readonly expected: string };
 
-const secondsOf = { w: 604_800, d: 86_400, h: 3_600, m: 60, s: 1 } as const;
-type DurationUnit = keyof typeof secondsOf;
+const secondsOf: Readonly<Record<string, number>> = { w: 604_800, d: 86_400, h: 3_600, m: 60, s: 1 };
+const secondsOfDay = 86_400;
 const durationPart = /(\d+(?:\.\d+)?)([wdhms])/g;
 const aDuration = 'a duration with its unit, such as 90s, 30m, 48h, 7d, 2w or 1h30m';
 
@@ -26,17 +26,23 @@ export function parseDuration(input: unknown): Parsed<Seconds> {
   let before = Infinity;
   for (const [, amount = '', unit = ''] of text.matchAll(durationPart)) {
     // The pattern admits these five letters only.
-    const each = secondsOf[unit as DurationUnit];
+    const each = secondsOf[unit] ?? Number.NaN;
     if (each >= before)
       return { kind: 'error', expected: `${aDuration}, each unit once and the largest first` };
     before = each;
     seconds += Number(amount) * each;
   }
-  return checkRange(seconds, 'a duration below 100 years', 100 * 365 * secondsOf.d);
+  return checkRange(seconds, 'a duration below 100 years', 100 * 365 * secondsOfDay);
 }
 
-const bytesOf = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4, p: 1024 ** 5 } as const;
-type SizeUnit = keyof typeof bytesOf;
+const bytesOf: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+  p: 1024 ** 5,
+};
 const aSize = 'a size such as 32g, 512m or 1.5GiB (units of 1024, as Docker counts), or plain bytes';
 
 /** Reads a size as Docker does: units of 1024 whatever their spelling (`32g`, `32GB`, `32GiB`); a bare number is bytes. */
@@ -47,16 +53,16 @@ export function parseSize(input: unknown): Parsed<Bytes> {
   if (match === null) return { kind: 'error', expected: aSize };
   const [, amount = '', unit = ''] = match;
   return checkRange(
-    Math.floor(Number(amount) * bytesOf[unit.toLowerCase() as SizeUnit]),
+    Math.floor(Number(amount) * (bytesOf[unit.toLowerCase()] ?? Number.NaN)),
     'a size below 8 PiB',
     2 ** 53 - 1,
   );
 }
 
 function checkRange<Value extends number>(value: number, expected: string, most: number): Parsed<Value> {
-  return Number.isFinite(value) && value <= most
-    ? { kind: 'ok', value: value as Value }
-    : { kind: 'error', expected };
+  if (!Number.isFinite(value) || value > most) return { kind: 'error', expected };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this is where quantities are made
+  return { kind: 'ok', value: value as Value };
 }
 
 /** Writes a duration so that `parseDuration` reads the same seconds: `1d12h`, `90s` as `1m30s`. Below a second: `0s`. */
@@ -65,7 +71,7 @@ export function formatDuration(seconds: number): string {
   let text = '';
   for (const [unit, each] of Object.entries(secondsOf)) {
     // Hours read better than days up to two of them, and days than weeks.
-    if (unit === 'w' || (unit === 'd' && rest <= 2 * secondsOf.d)) continue;
+    if (unit === 'w' || (unit === 'd' && rest <= 2 * secondsOfDay)) continue;
     const count = Math.floor(rest / each);
     rest -= count * each;
     if (count > 0) text += `${count}${unit}`;
@@ -75,7 +81,7 @@ export function formatDuration(seconds: number): string {
 
 /** Writes a size for people, in Docker's units and at most two decimals: `32g`, `1.5g`, `900b`. */
 export function formatSize(bytes: number): string {
-  for (const unit of ['p', 't', 'g', 'm', 'k'] as const)
-    if (bytes >= bytesOf[unit]) return `${Math.round((bytes / bytesOf[unit]) * 100) / 100}${unit}`;
+  for (const [unit, each] of Object.entries(bytesOf).toReversed())
+    if (unit !== '' && bytes >= each) return `${Math.round((bytes / each) * 100) / 100}${unit}`;
   return `${Math.floor(bytes)}b`;
 }

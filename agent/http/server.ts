@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { viewContainers } from '../lab/container-view.ts';
 import type { Snapshot } from '../lab/snapshot.ts';
@@ -37,7 +37,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const loggerInstance: FastifyBaseLogger = log.child({ door: options.door });
   const app = Fastify({
     loggerInstance,
-    disableRequestLogging: true,
+    // Scrapes would drown the log; /metrics counts requests instead.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: biggestBodyBytes,
     requestTimeout: requestTimeoutMs,
   });

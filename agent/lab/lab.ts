@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerId } from '../config/ids.ts';
 import type { CgroupSample, SampleOutcome } from '../sources/cgroup/sample.ts';
 import type { ContainerSampler } from '../sources/cgroup/sampler.ts';
@@ -44,6 +45,8 @@ export interface LabOptions {
   readonly evidenceForMs: number;
 }
 
+const firstEvidenceMs = 1_000;
+
 /** What is remembered of a container between two cycles. */
 interface Remembered {
   record: ContainerRecord;
@@ -77,6 +80,7 @@ export function createLab(options: LabOptions): Lab {
   async function takeSnapshot(): Promise<Snapshot> {
     const startedAt = performance.now();
     followDocker();
+    await firstEvidence();
     const outcomes = await sampler.sample();
     const takenAtMs = now();
     const book = options.limits();
@@ -145,6 +149,21 @@ export function createLab(options: LabOptions): Lab {
       sample,
       cpuCores: rate(one, sample, performance.now()),
     };
+  }
+
+  /**
+   * Waits a moment for the evidence of containers that are new, so that the first series of a container already carry
+   * its owner. Only a moment: with a directory server that hangs, the labels alone speak until it answers.
+   */
+  async function firstEvidence(): Promise<void> {
+    const asked: Promise<void>[] = [];
+    for (const one of remembered.values())
+      if (one.askedAtMs === -Infinity && !one.asking) asked.push(ask(one, now()));
+    if (asked.length === 0) return;
+    const patience = new AbortController();
+    const waited = sleep(firstEvidenceMs, undefined, { signal: patience.signal }).catch(() => undefined);
+    await Promise.race([Promise.all(asked), waited]);
+    patience.abort();
   }
 
   /** Asks in the background; until the answers are there the labels alone speak. */

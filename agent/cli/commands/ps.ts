@@ -48,7 +48,7 @@ function row(view: ContainerView): readonly string[] {
     view.owner_source,
     view.group ?? '-',
     view.state,
-    `${ofLimit(view.cpu_cores, view.cpu_limit_cores, (cores) => String(Math.round(cores * 100) / 100))}`,
+    ofLimit(view.cpu_cores, view.cpu_limit_cores, (cores) => String(Math.round(cores * 100) / 100)),
     ofLimit(view.memory_working_set_bytes, view.memory_limit_bytes, formatSize),
     view.pids === null ? '?' : String(view.pids),
     view.idle_timeout_seconds === null ? 'none' : formatDuration(view.idle_timeout_seconds),
