@@ -1,4 +1,5 @@
 import { homedir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from './config/load.ts';
 import { formatProblem } from './config/problem.ts';
@@ -36,6 +37,8 @@ export interface RunningAgent {
   stop(): Promise<void>;
 }
 
+const firstAnswerMs = 2_000;
+
 /** Wires the rooms together and starts them. What an agent listens on, and how often it looks, is fixed at its start. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { configDirectory, dataDirectory, version, env, log } = options;
@@ -70,6 +73,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const sampler = createContainerSampler({ paths: settings.paths });
   const lookups = { users: createUserDirectory(), paths: createPathOwners() };
+  // A moment for Docker to answer, so that the first page is whole; one that hangs must not hold up the rest.
+  await Promise.race([docker.firstAttempt, sleep(firstAnswerMs)]);
   const host = startHostReadings({
     paths: settings.paths,
     dockerRoot: () => docker.engine?.rootDirectory ?? null,
@@ -144,7 +149,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     await stopParts();
     throw error;
   }
-  await docker.firstAttempt;
   const sampling = startTimer(
     settings.intervals.containersSeconds * 1000,
     async () => {
