@@ -18,7 +18,8 @@ export function lockDataFolder(directory: string): { release(): void } {
   let database: DatabaseSync | null = null;
   try {
     database = new DatabaseSync(file, { timeout: 0 });
-    database.exec('BEGIN EXCLUSIVE');
+    // Without a journal nothing is written: not even a full disk is in the way.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (cause) {
     database?.close();
     const reason = cause instanceof Error ? cause.message : String(cause);

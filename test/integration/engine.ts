@@ -35,7 +35,7 @@ const COMMAND_LIMIT_MS = 60_000;
 const LOG_LINES_SHOWN = 30;
 
 /** The image that {@link importImage} makes. */
-const BUSYBOX_IMAGE = 'gpuwarden-test/busybox:latest';
+export const BUSYBOX_IMAGE = 'gpuwarden-test/busybox:latest';
 
 /** What a test can choose about its engine. */
 export interface EngineOptions {
