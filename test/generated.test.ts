@@ -7,6 +7,9 @@ function read(path: string): string {
   return readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8');
 }
 
-test.each(generatedFiles(read))('$path is what the code says; "npm run generate" writes it', ({ path, content }) => {
-  expect(read(path)).toBe(content);
-});
+test.each(generatedFiles(read))(
+  '$path is what the code says; "npm run generate" writes it',
+  ({ path, content }) => {
+    expect(read(path)).toBe(content);
+  },
+);
