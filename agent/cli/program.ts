@@ -2,6 +2,7 @@ import { Command as Commander, CommanderError } from 'commander';
 import { resolveConfigDirectory } from '../config/directories.ts';
 import type { CliContext } from './command.ts';
 import { commands } from './commands/index.ts';
+import { printable } from './table.ts';
 
 /** What main hands to the command line. */
 export interface CliOptions {
@@ -48,7 +49,8 @@ export async function runCommandLine(args: readonly string[], options: CliOption
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    options.stderr(`gpuwarden: ${isForPeople(error) ? error.message : describeFault(error)}\n`);
+    const message = isForPeople(error) ? error.message : describeFault(error);
+    options.stderr(`gpuwarden: ${message.split('\n').map(printable).join('\n')}\n`);
     return 1;
   }
 }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import * as z from 'zod';
 import { type LimitKey } from './limit-keys.ts';
-import { type Seconds, parseDuration } from './units.ts';
+import { type Seconds, formatDuration, parseDuration } from './units.ts';
 
 /** `agent.yaml`: how the agent runs. Every key has a default. */
 export interface AgentConfig {
@@ -13,7 +13,10 @@ export interface AgentConfig {
   readonly metrics: { readonly tokenFile: string | null; readonly containerLabels: readonly string[] };
   readonly api: { readonly tokenFile: string | null };
   readonly docker: { readonly host: string | null; readonly reconcileSeconds: Seconds };
+  /** Where the NVIDIA driver's library and its command line tool are found; names without a slash are searched for. */
+  readonly gpu: { readonly nvmlLibrary: string; readonly nvidiaSmi: string };
   readonly intervals: {
+    readonly gpusSeconds: Seconds;
     readonly containersSeconds: Seconds;
     readonly hostSeconds: Seconds;
     readonly filesystemsSeconds: Seconds;
@@ -36,6 +39,9 @@ export function parseListen(text: string): AgentConfig['listen'] | null {
 const path = (help: string) =>
   z.string().startsWith('/', 'expected a path that begins with /').describe(help);
 
+/** Node's timers hold 2^31 - 1 milliseconds, 24.8 days; what is longer would fire at once, again and again. */
+const longestSeconds = 24 * 86_400;
+
 function interval(standard: string, leastSeconds: number, help: string) {
   const parse: LimitKey['parse'] = parseDuration;
   return z
@@ -43,9 +49,11 @@ function interval(standard: string, leastSeconds: number, help: string) {
     .default(standard)
     .transform((input, context): Seconds => {
       const parsed = parse(input);
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a duration, by its parser
-      if (parsed.kind === 'ok' && parsed.value >= leastSeconds) return parsed.value as Seconds;
-      const expected = parsed.kind === 'ok' ? `at least ${leastSeconds}s` : parsed.expected;
+      if (parsed.kind === 'ok' && parsed.value >= leastSeconds && parsed.value <= longestSeconds)
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a duration, by its parser
+        return parsed.value as Seconds;
+      const range = `at least ${leastSeconds}s and at most ${formatDuration(longestSeconds)}`;
+      const expected = parsed.kind === 'ok' ? range : parsed.expected;
       context.addIssue({ code: 'custom', message: `expected ${expected}` });
       return z.NEVER;
     })
@@ -75,10 +83,10 @@ export const AgentFile = z.strictObject({
     .optional()
     .describe('the name of this machine on every series; default: its hostname'),
   listen: z
-    .string()
+    .string({ error: 'expected address:port, such as 127.0.0.1:9836 or, in quotes, "[::1]:9836"' })
     .refine(
       (text) => parseListen(text) !== null,
-      'expected address:port, such as 127.0.0.1:9836 or [::1]:9836',
+      'expected address:port, such as 127.0.0.1:9836 or, in quotes, "[::1]:9836"',
     )
     .default('127.0.0.1:9836')
     .describe('where /metrics is served; beyond loopback metrics.token_file is needed'),
@@ -104,8 +112,19 @@ export const AgentFile = z.strictObject({
       reconcile_interval: interval('5m', 1, 'how often everything is compared with a fresh list'),
     })
     .prefault({}),
+  nvml_library: z
+    .string()
+    .min(1)
+    .default('libnvidia-ml.so.1')
+    .describe("the NVIDIA driver's library, which GPUs are read through"),
+  nvidia_smi: z
+    .string()
+    .min(1)
+    .default('nvidia-smi')
+    .describe('the program that GPUs are read through where the library cannot be loaded'),
   intervals: z
     .strictObject({
+      gpus: interval('1s', 1, 'how often GPUs are sampled'),
       containers: interval('10s', 1, 'how often containers are sampled'),
       host: interval('10s', 1, 'how often the machine is sampled'),
       filesystems: interval('2m', 10, 'how often file systems are measured'),
@@ -147,7 +166,9 @@ export function agentConfigOf(file: z.output<typeof AgentFile>, env: NodeJS.Proc
     metrics: { tokenFile: file.metrics.token_file ?? null, containerLabels: file.metrics.container_labels },
     api: { tokenFile: file.api.token_file ?? null },
     docker: { host: file.docker.host ?? null, reconcileSeconds: file.docker.reconcile_interval },
+    gpu: { nvmlLibrary: file.nvml_library, nvidiaSmi: file.nvidia_smi },
     intervals: {
+      gpusSeconds: file.intervals.gpus,
       containersSeconds: file.intervals.containers,
       hostSeconds: file.intervals.host,
       filesystemsSeconds: file.intervals.filesystems,
@@ -155,7 +176,7 @@ export function agentConfigOf(file: z.output<typeof AgentFile>, env: NodeJS.Proc
     },
     ownership: file.ownership,
     log: file.log,
-    tracing: { otlpEndpoint: file.tracing.otlp_endpoint ?? env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? null },
+    tracing: { otlpEndpoint: file.tracing.otlp_endpoint ?? (env['OTEL_EXPORTER_OTLP_ENDPOINT'] || null) },
     paths: file.paths,
   };
 }

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** A folder that was asked for is not there or cannot be used; the message says which and how to name another. */
@@ -19,6 +19,7 @@ const ownConfig = fileURLToPath(new URL('../../config', import.meta.url));
  * @throws DirectoryError where the folder that was asked for is not there
  */
 export function resolveConfigDirectory(flag: string | null, env: NodeJS.ProcessEnv): string {
+  refuseEmpty('--config', flag);
   const [named, setting] = flag === null ? [env['GPUWARDEN_CONFIG'], 'GPUWARDEN_CONFIG'] : [flag, '--config'];
   if (named === undefined || named === '') return existsSync(systemConfig) ? systemConfig : ownConfig;
   const directory = resolve(named);
@@ -34,6 +35,7 @@ export function resolveConfigDirectory(flag: string | null, env: NodeJS.ProcessE
  * @throws DirectoryError
  */
 export function resolveDataDirectory(flag: string | null, env: NodeJS.ProcessEnv): string {
+  refuseEmpty('--data', flag);
   const named = flag ?? env['GPUWARDEN_DATA'];
   if (named !== undefined && named !== '') {
     const directory = resolve(named);
@@ -44,12 +46,20 @@ export function resolveDataDirectory(flag: string | null, env: NodeJS.ProcessEnv
     );
   }
   if (makeWritable(systemData) === null) return systemData;
-  const directory = join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'gpuwarden');
+  // The XDG Base Directory Specification: a path that is not absolute is invalid and to be ignored.
+  const ofUser = env['XDG_STATE_HOME'] ?? '';
+  const stateHome = isAbsolute(ofUser) ? ofUser : join(homedir(), '.local', 'state');
+  const directory = join(stateHome, 'gpuwarden');
   const failure = makeWritable(directory);
   if (failure === null) return directory;
   throw new DirectoryError(
     `neither ${systemData} nor ${directory} can be used: ${failure}; name a data folder (--data, GPUWARDEN_DATA)`,
   );
+}
+
+/** `--config "$FOLDER"` with a variable that is not set asks for a folder all the same, and not for the usual one. */
+function refuseEmpty(option: string, flag: string | null): void {
+  if (flag === '') throw new DirectoryError(`${option}: no folder is named`);
 }
 
 /** null if the folder is there, or could be made, and may be written; else why not. */

@@ -1,4 +1,4 @@
-import { legacyKeys, legacyWithoutCounterpart } from './limit-keys.ts';
+import { type LegacyKey, legacyKeys, legacyWithoutCounterpart } from './limit-keys.ts';
 import type { KeyPath } from './yaml.ts';
 
 /** A document with the keys of the ds01 scripts replaced by ours. */
@@ -30,7 +30,10 @@ const policyKeys: ReadonlySet<string> = new Set([
   'grace_period_m',
   'sigterm_grace_s',
 ]);
-const oldDurations: Readonly<Record<string, string>> = { keepalive_max_duration_h: 'keepalive_max_duration' };
+const oldDurations: ReadonlyMap<string, string> = new Map([
+  ['keepalive_max_duration_h', 'keepalive_max_duration'],
+]);
+const unitNames = { h: 'hours', m: 'minutes', s: 'seconds' } as const;
 
 /** Replaces the ds01 scripts' keys, as research of the live file found them, by ours; warns of those without counterpart. */
 export function translateLegacy(data: unknown): Translation {
@@ -92,6 +95,7 @@ export function translateLegacy(data: unknown): Translation {
           message: `has no effect beside ${String(originOf([...path, ours]).at(-1))}`,
         });
       else {
+        if (isMisread(section[key], unit, at)) continue;
         result[ours] = withUnit(section[key], unit);
         moved.set(JSON.stringify([...path, ours]), at);
       }
@@ -99,34 +103,43 @@ export function translateLegacy(data: unknown): Translation {
     return result;
   }
 
+  /** The key has the unit, so that only a number can follow; the schema would ask for a duration with its unit. */
+  function isMisread(value: unknown, unit: LegacyKey['unit'], path: KeyPath): boolean {
+    if (unit === '' || value === null || (typeof value === 'number' && value >= 0 && value < Infinity))
+      return false;
+    errors.push({
+      path,
+      message: `expected a number of ${unitNames[unit]}, as the key says, or null for no limit`,
+    });
+    return true;
+  }
+
   function liftPolicies(document: Mapping): Mapping {
     const policies = document['policies'];
     if (!isMapping(policies)) return document;
+    const defaults = document['defaults'];
+    const own: Mapping = isMapping(defaults) ? defaults : {};
     const lifted: Record<string, unknown> = {};
     const kept: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(policies)) {
       const at: KeyPath = ['policies', key];
       if (isUnused(key, ['policies'])) continue;
       const legacy = policyKeys.has(key) ? legacyKeys.find((one) => one.key === key) : undefined;
-      if (legacy !== undefined) {
+      const renamed = oldDurations.get(key);
+      if (legacy === undefined && renamed === undefined) kept[key] = value;
+      else if (isMisread(value, legacy?.unit ?? 'h', at)) continue;
+      else if (legacy === undefined) {
+        const ours = renamed ?? key;
+        kept[ours] = withUnit(value, 'h');
+        moved.set(JSON.stringify(['policies', ours]), at);
+      } else if (Object.hasOwn(own, legacy.ours)) {
+        // What stands among the defaults is nearer to what it means.
+        const other = originOf(['defaults', legacy.ours]).join('.');
+        warnings.push({ path: at, message: `has no effect beside ${other}` });
+      } else {
         lifted[legacy.ours] = withUnit(value, legacy.unit);
         moved.set(JSON.stringify(['defaults', legacy.ours]), at);
-        continue;
       }
-      const renamed = oldDurations[key];
-      kept[renamed ?? key] = renamed === undefined ? value : withUnit(value, 'h');
-      if (renamed !== undefined) moved.set(JSON.stringify(['policies', renamed]), at);
-    }
-    const defaults = document['defaults'];
-    const own: Mapping = isMapping(defaults) ? defaults : {};
-    for (const ours of Object.keys(lifted)) {
-      if (!Object.hasOwn(own, ours)) continue;
-      // What stands among the defaults is nearer to what it means.
-      moved.delete(JSON.stringify(['defaults', ours]));
-      warnings.push({
-        path: ['policies'],
-        message: `the value for ${ours} has no effect beside the one under defaults`,
-      });
     }
     return {
       ...document,
@@ -138,10 +151,9 @@ export function translateLegacy(data: unknown): Translation {
   }
 }
 
-/** The unit of the key's name goes to the number; anything else is left for the schema to refuse. */
-function withUnit(value: unknown, unit: string): unknown {
-  if (unit === '' || value === null) return value;
-  return typeof value === 'number' ? `${value}${unit}` : { expectedNumber: value };
+/** The unit of the key's name goes to the number. */
+function withUnit(value: unknown, unit: LegacyKey['unit']): unknown {
+  return unit !== '' && typeof value === 'number' ? `${value}${unit}` : value;
 }
 
 function mapValues(mapping: Mapping, change: (value: unknown, key: string) => unknown): Mapping {

@@ -1,5 +1,5 @@
 import type { LimitName } from './limits-model.ts';
-import { type Parsed, parseDuration, parseSize } from './units.ts';
+import { type Parsed, formatSize, parseDuration, parseSize } from './units.ts';
 
 /** How a limit is written in `resource-limits.yaml`. */
 export interface LimitKey {
@@ -9,6 +9,8 @@ export interface LimitKey {
   readonly help: string;
   readonly example: string;
 }
+
+const mebibyte = 1024 ** 2;
 
 /** Every key of a limit: the schema, its JSON Schema, the merge and the help are made of this list. */
 export const limitKeys: readonly LimitKey[] = [
@@ -26,20 +28,32 @@ export const limitKeys: readonly LimitKey[] = [
     help: 'GPU-equivalents of one container',
     example: '1',
   },
-  { key: 'cpus', limit: 'cpus', parse: parseAmount, help: 'cores of one container', example: '8' },
-  { key: 'memory', limit: 'memoryBytes', parse: parseSize, help: 'memory of one container', example: '32g' },
+  { key: 'cpus', limit: 'cpus', parse: parseCores, help: 'cores of one container', example: '8' },
+  {
+    key: 'memory',
+    limit: 'memoryBytes',
+    parse: sizeOfAtLeast(6 * mebibyte),
+    help: 'memory of one container',
+    example: '32g',
+  },
   {
     key: 'memory_swap',
     limit: 'memorySwapBytes',
-    parse: parseSize,
+    parse: sizeOfAtLeast(6 * mebibyte),
     help: 'memory and swap of one container together',
     example: '32g',
   },
-  { key: 'shm_size', limit: 'shmSizeBytes', parse: parseSize, help: 'size of /dev/shm', example: '16g' },
+  {
+    key: 'shm_size',
+    limit: 'shmSizeBytes',
+    parse: sizeOfAtLeast(mebibyte),
+    help: 'size of /dev/shm',
+    example: '16g',
+  },
   {
     key: 'pids_limit',
     limit: 'pidsLimit',
-    parse: parseCount,
+    parse: parseAtLeastOne,
     help: 'processes and threads of one container',
     example: '4096',
   },
@@ -101,6 +115,34 @@ function parseAmount(input: unknown): Parsed<number> {
     : { kind: 'error', expected: 'a number such as 1 or 0.5, or null for no limit' };
 }
 
+/** Docker takes `--cpus=0` for no limit at all, and refuses less than a hundredth of a core. */
+function parseCores(input: unknown): Parsed<number> {
+  const parsed = parseAmount(input);
+  if (parsed.kind === 'error' || parsed.value >= 0.01) return parsed;
+  return { kind: 'error', expected: 'at least 0.01 cores, or null for no limit' };
+}
+
+/**
+ * Docker takes a size of 0 for no limit, and refuses less than 6 MiB of memory. Whoever writes a bare 32 means
+ * gigabytes and would get bytes.
+ */
+function sizeOfAtLeast(bytes: number): LimitKey['parse'] {
+  return (input) => {
+    const parsed = parseSize(input);
+    if (parsed.kind === 'error' || parsed.value >= bytes) return parsed;
+    const hint =
+      typeof input === 'number' && input >= 1 ? ` (a bare number is bytes; did you mean ${input}g?)` : '';
+    return { kind: 'error', expected: `at least ${formatSize(bytes)}, or null for no limit${hint}` };
+  };
+}
+
+/** Docker takes `--pids-limit=0` for no limit at all. */
+function parseAtLeastOne(input: unknown): Parsed<number> {
+  const parsed = parseCount(input);
+  if (parsed.kind === 'error' || parsed.value > 0) return parsed;
+  return { kind: 'error', expected: 'at least 1, or null for no limit' };
+}
+
 function parseCount(input: unknown): Parsed<number> {
   return typeof input === 'number' && Number.isSafeInteger(input) && input >= 0
     ? { kind: 'ok', value: input }
@@ -132,6 +174,7 @@ export const legacyKeys: readonly LegacyKey[] = [
   { key: 'sigterm_grace_s', ours: 'stop_grace', unit: 's' },
   { key: 'gpu_hold_after_stop_h', ours: 'gpu_hold_after_stop', unit: 'h' },
   { key: 'container_hold_after_stop_h', ours: 'remove_after_stop', unit: 'h' },
+  { key: 'container_hold_after_stop', ours: 'remove_after_stop', unit: '' },
 ];
 
 /** Keys of the ds01 scripts that mean nothing here: a warning names each, so that nobody thinks they hold. */
@@ -154,6 +197,19 @@ export const legacyWithoutCounterpart: ReadonlySet<string> = new Set([
   'created_container_timeout_m',
   'gpu_hold_after_manual_stop_m',
   'gpu_memory',
+  'io_read_bps',
+  'io_write_bps',
+  'ulimit_nofile',
+  'default_mig_count',
+  'advanced',
+  'wizard',
+  'auto_stop_idle',
+  'checkpoint_warning',
+  'enforce_storage_quotas',
+  'graceful_errors',
+  'reservation_start',
+  'reservation_end',
+  'reserved_gpus',
   'require_workspace_mount',
   'soft_limit_threshold',
   'suggest_alternatives',

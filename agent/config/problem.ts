@@ -8,6 +8,22 @@ export interface Problem extends Position {
   readonly message: string;
 }
 
+/** A problem of a file as a whole, or of something that has no lines. */
+export function aboutFile(file: string, message: string): Problem {
+  return { file, line: 0, column: 0, key: '', message };
+}
+
+/** Problems from top to bottom: those of one file together, the first file that has any first. */
+export function inOrderOfPlace(problems: readonly Problem[]): readonly Problem[] {
+  const files = [...new Set(problems.map(({ file }) => file))];
+  return problems.toSorted(
+    (one, other) =>
+      files.indexOf(one.file) - files.indexOf(other.file) ||
+      one.line - other.line ||
+      one.column - other.column,
+  );
+}
+
 /** `file:line:column: key: message`, the form that editors jump to. */
 export function formatProblem({ file, line, column, key, message }: Problem): string {
   const place = line > 0 ? `${file}:${line}:${column}` : file;

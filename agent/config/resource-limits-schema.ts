@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { parseUserName } from './ids.ts';
 import { type LimitKey, limitKeys } from './limit-keys.ts';
 import { containerTypes } from './limits-model.ts';
 import { parseDuration } from './units.ts';
@@ -50,6 +51,13 @@ const Policies = z.strictObject({
   keepalive_max_duration: quantity(parseDuration, 'the longest keep. Example: 24h').optional(),
 });
 
+/** A login name in a list. Student numbers are names, but without quotes YAML makes numbers of them and drops zeros. */
+const Member = z
+  .string({ error: 'expected a login name; one of digits only stands in quotes: "0123456"' })
+  .refine((text) => parseUserName(text) !== null, {
+    error: ({ input }) => `${JSON.stringify(String(input).slice(0, 80))} cannot be a login name`,
+  });
+
 /** A day, as an admin writes it. */
 const Day = z.iso.date({ error: 'expected a day such as 2027-01-31' });
 
@@ -62,7 +70,7 @@ export const ResourceLimitsFile = z.strictObject({
       z
         .strictObject({
           ...limits,
-          members: z.array(z.string()).nullish().describe('login names'),
+          members: z.array(Member).nullish().describe('login names'),
           members_file: z
             .string()
             .min(1)

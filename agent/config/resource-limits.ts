@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type GroupName, type UserName, parseUserName } from './ids.ts';
-import { problemsOf } from './issues.ts';
+import { problemsOf, withoutIssues } from './issues.ts';
 import { translateLegacy } from './legacy.ts';
 import { limitKeys } from './limit-keys.ts';
 import {
@@ -11,8 +10,9 @@ import {
   type Position,
   containerTypes,
 } from './limits-model.ts';
-import type { Problem } from './problem.ts';
+import { type Problem, inOrderOfPlace } from './problem.ts';
 import { ResourceLimitsFile, knownKeys } from './resource-limits-schema.ts';
+import { readTextFile } from './text-file.ts';
 import type { KeyPath, YamlDocument } from './yaml.ts';
 
 /** The limits that one section of the file sets, each with its place. */
@@ -87,24 +87,35 @@ export function readResourceLimits(document: YamlDocument, directory: string, to
   };
   problems.push(...translation.errors.map(({ path, message }) => at(path, message)));
   warnings.push(...translation.warnings.map(({ path, message }) => at(path, message)));
-  for (const path of findPrototypeKeys(document.data, []))
+  for (const path of findPrototypeKeys(document.data))
     problems.push(at(path, 'is not a name that can be used'));
 
   const parsed = ResourceLimitsFile.safeParse(translation.data);
   if (!parsed.success) problems.push(...problemsOf(parsed.error, document, knownKeys, originOf));
-  const limits = parsed.success ? understand(parsed.data) : null;
-  return { limits: problems.length === 0 ? limits : null, problems, warnings, files };
+  const readable = parsed.success
+    ? parsed
+    : ResourceLimitsFile.safeParse(withoutIssues(translation.data, parsed.error));
+  const limits = readable.success ? understand(readable.data) : null;
+  return {
+    limits: problems.length === 0 ? limits : null,
+    problems: inOrderOfPlace(problems),
+    warnings: inOrderOfPlace(warnings),
+    files,
+  };
 
   function understand(file: ResourceLimitsFile): ResourceLimits {
     const groups = new Map<GroupName, Group>();
     const groupOf = new Map<UserName, Group>();
-    for (const [text, content] of Object.entries(file.groups ?? {})) {
+    for (const [text, content] of inOrderOfTheFile(file.groups ?? {}, 'groups')) {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this is where group names are made
       const name = text as GroupName;
       const path = ['groups', text];
       const group: Group = { name, ...section(content ?? {}, path), policies: content?.policies ?? {} };
       groups.set(name, group);
-      for (const member of membersOf(content ?? {}, path)) {
+      const members = membersOf(content ?? {}, path);
+      if (parsed.success && members.length === 0 && text !== file.default_group)
+        warnings.push(at(path, 'nobody is in this group; name them in members or in members_file'));
+      for (const member of members) {
         const first = groupOf.get(member.user);
         if (first === undefined) groupOf.set(member.user, group);
         else if (first.name !== name)
@@ -131,14 +142,29 @@ export function readResourceLimits(document: YamlDocument, directory: string, to
     };
   }
 
+  /** Objects keep names of digits only (a group `2025`) before all others, wherever they stand in the file. */
+  function inOrderOfTheFile<Content>(mapping: Readonly<Record<string, Content>>, name: string) {
+    const places = new Map(Object.keys(mapping).map((key) => [key, document.positionOf([name, key])]));
+    return Object.entries(mapping).toSorted(([one], [other]) => {
+      const [mine, theirs] = [places.get(one), places.get(other)];
+      return mine === undefined || theirs === undefined
+        ? 0
+        : mine.line - theirs.line || mine.column - theirs.column;
+    });
+  }
+
   function section(content: Readonly<Record<string, unknown>>, path: KeyPath): LimitsSection {
     const values: Partial<Limits> = {};
     const places: Partial<Record<LimitName, Position>> = {};
     for (const { key, limit } of limitKeys) {
       const value = content[key];
       if (value !== null && typeof value !== 'number') continue;
+      const origin = originOf([...path, key]);
+      // Somebody took the value away and left the key; that must not lift the limit.
+      if (value === null && document.isBlank(origin))
+        problems.push(at([...path, key], 'nothing is written here; write null for no limit'));
       Object.assign(values, { [limit]: value });
-      places[limit] = document.positionOf(originOf([...path, key]));
+      places[limit] = document.positionOf(origin);
     }
     return { values, at: places };
   }
@@ -157,6 +183,7 @@ export function readResourceLimits(document: YamlDocument, directory: string, to
     return [...inline, ...membersOfFile(group.members_file, path)].flatMap((member) => {
       const user = parseUserName(member.text);
       if (user !== null) return [{ user, at: member.at }];
+      // Those of the list have been refused by the schema; this is one of a members_file.
       problems.push({
         ...member.at,
         key: path.join('.'),
@@ -173,15 +200,13 @@ export function readResourceLimits(document: YamlDocument, directory: string, to
     if (name === undefined) return [];
     const file = resolve(directory, name);
     files.push(file);
-    let text: string;
-    try {
-      text = readFileSync(file, 'utf8');
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      problems.push(at([...path, 'members_file'], `cannot be read: ${reason}`));
+    const read = readTextFile(file);
+    if (read.kind !== 'ok') {
+      const reason = read.kind === 'absent' ? 'is not there' : read.reason;
+      problems.push(at([...path, 'members_file'], `${file} ${reason}`));
       return [];
     }
-    return text.split('\n').flatMap((line, index) => {
+    return read.text.split('\n').flatMap((line, index) => {
       const member = line.replace(/#.*/, '').trim();
       return member === '' ? [] : [{ text: member, at: { file, line: index + 1, column: 1 } }];
     });
@@ -191,7 +216,7 @@ export function readResourceLimits(document: YamlDocument, directory: string, to
     if (name === undefined) return null;
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- looked up, not made
     const group = groups.get(name as GroupName);
-    if (group === undefined)
+    if (group === undefined && mayBeMissing(translation.data, name))
       problems.push(at(['default_group'], `there is no group ${JSON.stringify(name)} under groups`));
     return group ?? null;
   }
@@ -225,10 +250,26 @@ export function readResourceLimits(document: YamlDocument, directory: string, to
   }
 }
 
+/** Whether a group is not there at all; one that cannot be read is a problem of its own. */
+function mayBeMissing(data: unknown, name: string): boolean {
+  const groups = typeof data === 'object' && data !== null && 'groups' in data ? data.groups : null;
+  return groups === null || (typeof groups === 'object' && !Object.hasOwn(groups, name));
+}
+
 /** `__proto__` as a key of the file would be lost on its way through plain objects. */
-function findPrototypeKeys(data: unknown, path: KeyPath): readonly KeyPath[] {
-  if (typeof data !== 'object' || data === null || path.length > 8) return [];
-  return Object.entries(data).flatMap(([key, value]) =>
-    key === '__proto__' ? [[...path, key]] : findPrototypeKeys(value, [...path, key]),
-  );
+function findPrototypeKeys(root: unknown): readonly KeyPath[] {
+  const found: KeyPath[] = [];
+  // Aliases let a few lines hold each other any number of times: whatever has been seen is not entered again.
+  const seen = new Set<object>();
+  visit(root, []);
+  return found;
+
+  function visit(data: unknown, path: KeyPath): void {
+    if (typeof data !== 'object' || data === null || seen.has(data)) return;
+    seen.add(data);
+    for (const [key, value] of Object.entries(data)) {
+      if (key === '__proto__') found.push([...path, key]);
+      else visit(value, [...path, key]);
+    }
+  }
 }

@@ -65,7 +65,7 @@ function checkRange<Value extends number>(value: number, expected: string, most:
   return { kind: 'ok', value: value as Value };
 }
 
-/** Writes a duration so that `parseDuration` reads the same seconds: `1d12h`, `90s` as `1m30s`. Below a second: `0s`. */
+/** Writes a duration so that `parseDuration` reads the same seconds: `36h`, `3d12h`, `90s` as `1m30s`. Below a second: `0s`. */
 export function formatDuration(seconds: number): string {
   let rest = Math.floor(seconds);
   let text = '';

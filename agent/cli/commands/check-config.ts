@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { type LoadOptions, loadConfig, readAgentFile, readLimitsFile } from '../../config/load.ts';
-import { type Problem, formatProblem } from '../../config/problem.ts';
+import { type Problem, aboutFile, formatProblem } from '../../config/problem.ts';
 import type { Command } from '../command.ts';
 import { printable } from '../table.ts';
 
@@ -43,22 +43,19 @@ function checkFolder(where: LoadOptions): Findings {
   return loaded.kind === 'ok' ? { problems: [], warnings: loaded.config.warnings } : loaded;
 }
 
-function checkFiles(files: readonly string[], { env, now }: LoadOptions): Findings {
-  const readings = files.map((file) =>
-    // Whatever is not called agent.yaml is about limits: people keep drafts under all kinds of names.
-    /^agent\b.*\.ya?ml$/.test(basename(file))
-      ? readAgentFile(file, env)
-      : readLimitsFile(file, dirname(file), now),
-  );
-  const missing = readings.flatMap(({ warnings }) =>
-    warnings.filter(({ line, key }) => line === 0 && key === ''),
-  );
+function checkFiles(files: readonly string[], where: LoadOptions): Findings {
+  const findings = files.map((file) => checkFile(file, where));
   return {
-    // A file that was named must be there.
-    problems: [
-      ...readings.flatMap(({ problems }) => problems),
-      ...missing.map((one) => ({ ...one, message: 'there is no such file' })),
-    ],
-    warnings: readings.flatMap(({ warnings }) => warnings).filter((warning) => !missing.includes(warning)),
+    problems: findings.flatMap(({ problems }) => problems),
+    warnings: findings.flatMap(({ warnings }) => warnings),
   };
+}
+
+function checkFile(file: string, { env, now }: LoadOptions): Findings {
+  // Whatever is not called agent.yaml is about limits: people keep drafts under all kinds of names.
+  const reading = /^agent\b.*\.ya?ml$/.test(basename(file))
+    ? readAgentFile(file, env)
+    : readLimitsFile(file, dirname(file), now);
+  // The agent can do without its files, but one that was named must be there.
+  return reading.isThere ? reading : { problems: [aboutFile(file, 'there is no such file')], warnings: [] };
 }

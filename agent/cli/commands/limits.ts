@@ -1,7 +1,8 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { parseUserName } from '../../config/ids.ts';
 import { limitKeys } from '../../config/limit-keys.ts';
 import {
+  type ContainerType,
   type EffectiveLimits,
   type LimitName,
   type Origin,
@@ -13,13 +14,13 @@ import { loadConfig } from '../../config/load.ts';
 import { InvalidConfigError } from '../../config/problem.ts';
 import { formatDuration, formatSize } from '../../config/units.ts';
 import type { Command } from '../command.ts';
-import { formatTable } from '../table.ts';
+import { formatTable, printable } from '../table.ts';
 
 interface Options {
   readonly json?: true;
   readonly dockerArgs?: true;
   readonly explain?: true;
-  readonly type?: string;
+  readonly type?: ContainerType;
 }
 
 /** `gpuwarden limits USER`: what a user may have, and why. */
@@ -36,15 +37,13 @@ export const limits: Command = {
       .option('--json', 'print one JSON document')
       .option('--docker-args', 'print options for "docker run"')
       .option('--explain', 'say where each value comes from')
-      .option('--type <type>', `for one kind of container: ${containerTypes.join(', ')}`)
+      .addOption(new Option('--type <type>', 'for one kind of container').choices(containerTypes))
       .action((user: NonNullable<ReturnType<typeof parseUserName>>, options: Options) => {
         const { stdout, env, now, configDirectory } = context();
         const loaded = loadConfig({ directory: configDirectory, env, now: now() });
         if (loaded.kind === 'invalid') throw new InvalidConfigError(loaded.problems);
-        const containerType = containerTypes.find((type) => type === options.type) ?? null;
-        if (options.type !== undefined && containerType === null)
-          throw new InvalidArgumentError(`--type: expected one of ${containerTypes.join(', ')}`);
-        const effective = limitsFor(loaded.config.limits, user, { now: now(), containerType });
+        const question = { now: now(), containerType: options.type ?? null };
+        const effective = limitsFor(loaded.config.limits, user, question);
         if (options.json) stdout(`${JSON.stringify(asJson(effective), null, 2)}\n`);
         else if (options.dockerArgs) stdout(`${dockerArguments(effective).join(' ')}\n`);
         else stdout(asTable(effective, options.explain ?? false));
@@ -58,8 +57,8 @@ function asTable(effective: EffectiveLimits, explain: boolean): string {
     formatLimit(limit, effective.values[limit]),
     ...(explain ? [describeOrigin(effective.origins[limit])] : []),
   ]);
-  const head = `${effective.user}, ${effective.group === null ? 'in no group' : `group ${effective.group}`}\n\n`;
-  return head + formatTable(['LIMIT', 'VALUE', ...(explain ? ['FROM'] : [])], rows);
+  const head = `${effective.user}, ${effective.group === null ? 'in no group' : `group ${effective.group}`}`;
+  return `${printable(head)}\n\n${formatTable(['LIMIT', 'VALUE', ...(explain ? ['FROM'] : [])], rows)}`;
 }
 
 function formatLimit(limit: LimitName, value: number | null): string {
@@ -108,7 +107,8 @@ function dockerArguments({ values }: EffectiveLimits): readonly string[] {
     ['--memory-swap', values.memorySwapBytes],
     ['--shm-size', values.shmSizeBytes],
     ['--pids-limit', values.pidsLimit],
-    ['--stop-timeout', values.stopGraceSeconds],
+    // Whole seconds; -1 waits for ever, where Docker's own default is ten seconds.
+    ['--stop-timeout', values.stopGraceSeconds === null ? -1 : Math.ceil(values.stopGraceSeconds)],
   ];
   return options.flatMap(([option, value]) => (value === null ? [] : [`${option}=${value}`]));
 }
