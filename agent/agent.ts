@@ -1,4 +1,5 @@
 import pino from 'pino';
+import type { RunningAgent } from './composition.ts';
 import { resolveDataDirectory } from './config/directories.ts';
 import { loadConfig } from './config/load.ts';
 import { InvalidConfigError, formatProblem } from './config/problem.ts';
@@ -33,8 +34,12 @@ export async function runAgent({ configDirectory, dataFlag, version, env }: RunO
   // Before everything that it instruments is loaded, hence the imports at this place.
   const tracing = endpoint === null ? null : (await import('./tracing.ts')).startTracing(endpoint, version);
   const { startAgent } = await import('./composition.ts');
+  // Signals that come while it starts must not end it half way.
+  let running: RunningAgent | null = null;
+  process.on('SIGHUP', () => running?.reload());
+  const stopAsked = firstSignal(['SIGTERM', 'SIGINT']);
   try {
-    const running = await startAgent({
+    running = await startAgent({
       config: loaded.config,
       configDirectory,
       dataDirectory,
@@ -42,8 +47,7 @@ export async function runAgent({ configDirectory, dataFlag, version, env }: RunO
       env,
       log,
     });
-    process.on('SIGHUP', () => running.reload());
-    const signal = await firstSignal(['SIGTERM', 'SIGINT']);
+    const signal = await stopAsked;
     log.info({ signal }, 'stopping');
     await running.stop();
   } finally {
@@ -52,8 +56,9 @@ export async function runAgent({ configDirectory, dataFlag, version, env }: RunO
   }
 }
 
+/** Further signals change nothing: Ctrl-C reaches the agent twice where an older Node stands in for it. */
 async function firstSignal(signals: readonly NodeJS.Signals[]): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
-  for (const signal of signals) process.once(signal, () => resolve(signal));
+  for (const signal of signals) process.on(signal, () => resolve(signal));
   return await promise;
 }

@@ -30,10 +30,11 @@ function runWithOwnRuntime() {
     process.exitCode = 1;
     return;
   }
-  const child = spawn(runtime, process.argv.slice(1), { stdio: 'inherit' });
+  // Before the start: a signal that came in between would end this process and leave the other running.
   /** @type {readonly NodeJS.Signals[]} */
   const forwarded = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'];
   for (const signal of forwarded) process.on(signal, () => child.kill(signal));
+  const child = spawn(runtime, process.argv.slice(1), { stdio: 'inherit' });
   child.on('error', (error) => {
     process.stderr.write(`gpuwarden: cannot start ${runtime}: ${error.message}\n`);
     process.exitCode = 1;

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** Where requests come in. The Unix socket's own permissions say who may use it; a port is open to every local user. */
@@ -65,4 +66,14 @@ export function requireToken(file: () => string | null, setting: string) {
 /** True for addresses that only this machine reaches. */
 export function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || /^127(\.\d{1,3}){3}$/.test(address);
+}
+
+/**
+ * Whether a request to a loopback port was meant for it. A page of an attacker in a browser on this machine can have
+ * its own host name resolve to 127.0.0.1 (DNS rebinding) and would then read the answer; its name stands in `Host`.
+ * Addresses cannot be rebound, and the machine's own name is not an attacker's to give.
+ */
+export function isOwnHost(host: string | undefined, machine: string): boolean {
+  const name = (host ?? '').replace(/:\d+$/, '').toLowerCase();
+  return name === 'localhost' || name === machine.toLowerCase() || isIP(name.replace(/^\[|\]$/g, '')) !== 0;
 }

@@ -1,3 +1,4 @@
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -5,6 +6,9 @@ import { DatabaseSync } from 'node:sqlite';
 export class DataFolderError extends Error {
   readonly code = 'GPUWARDEN_DATA_FOLDER';
 }
+
+/** A database that nobody refers to is closed by the garbage collector, which would end its lock. */
+const held = new Set<DatabaseSync>();
 
 /**
  * Takes the data folder for this process until `release`. Node has no flock(2); an exclusive transaction of SQLite on
@@ -18,18 +22,26 @@ export function lockDataFolder(directory: string): { release(): void } {
   let database: DatabaseSync | null = null;
   try {
     database = new DatabaseSync(file, { timeout: 0 });
+    // Whoever may read the file may lock it for reading, and would keep every agent from starting.
+    chmodSync(file, 0o600);
     // Without a journal nothing is written: not even a full disk is in the way.
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (cause) {
     database?.close();
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DataFolderError(
-      reason.includes('locked')
+      reason.includes('database is locked')
         ? `another agent uses the data folder ${directory}; stop it, or give this one a folder of its own (--data, GPUWARDEN_DATA)`
         : `the data folder ${directory} cannot be used: ${reason}; give another (--data, GPUWARDEN_DATA)`,
       { cause },
     );
   }
-  const held = database;
-  return { release: () => held.close() };
+  const locked = database;
+  held.add(locked);
+  return {
+    release() {
+      held.delete(locked);
+      locked.close();
+    },
+  };
 }
