@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { type UserName, parseUserName } from '../config/ids.ts';
 import { type ContainerType, containerTypes } from '../config/limits-model.ts';
 import type { ContainerRecord } from '../sources/docker/record.ts';
+import { unknownOwner } from './snapshot.ts';
 
 /** What in a container names its owner. Compared with evidence before anybody relies on it: see `ownership.ts`. */
 export type ClaimSource =
@@ -32,7 +33,8 @@ export function claimsOf(record: ContainerRecord): readonly Claim[] {
   const claims: Claim[] = [];
   for (const label of userLabels) {
     const user = parseUserName(record.labels.get(label) ?? '');
-    if (user !== null) claims.push({ kind: 'user', source: `label:${label}`, user });
+    // The word for nobody, which some tools write, must not be taken for somebody's name.
+    if (user !== null && user !== unknownOwner) claims.push({ kind: 'user', source: `label:${label}`, user });
   }
   const uid = uidOfName(record.name);
   if (uid !== null) claims.push({ kind: 'uid', source: 'name', uid });

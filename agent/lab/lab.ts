@@ -8,6 +8,7 @@ import type { HostFilesystem, HostSample } from '../sources/host.ts';
 import type { SourceState } from '../sources/source-state.ts';
 import { identify } from './identity.ts';
 import type { LimitsBook } from './limits-book.ts';
+import type { LabGpus } from './gpu/lab-gpus.ts';
 import type { OwnershipFacts } from './ownership.ts';
 import { type IdentityLookups, askForOwnershipFacts } from './ownership-facts.ts';
 import {
@@ -25,6 +26,8 @@ export interface Lab {
   readonly snapshot: Snapshot | null;
   /** One sampling cycle. Never rejects; what a source does not give is unknown in the snapshot. */
   takeSnapshot(): Promise<Snapshot>;
+  /** Takes what is known of the GPUs, which are read more often than all the rest, into the newest snapshot. */
+  refreshGpus(): void;
   /** Decides every identity anew: the config, or the answers behind ownership, may have changed. */
   forgetIdentities(): void;
 }
@@ -33,6 +36,7 @@ export interface LabOptions {
   readonly docker: Pick<DockerSource, 'containers' | 'refresh'>;
   readonly sampler: Pick<ContainerSampler, 'add' | 'remove' | 'sample' | 'readProcessUids'>;
   readonly lookups: IdentityLookups;
+  readonly gpus: () => LabGpus;
   readonly limits: () => LimitsBook;
   /** The newest reading of the host, which runs on a slower timer of its own. */
   readonly host: () => HostSample | null;
@@ -72,6 +76,11 @@ export function createLab(options: LabOptions): Lab {
       return snapshot;
     },
     takeSnapshot,
+    refreshGpus() {
+      if (snapshot === null) return;
+      const sources = { ...options.sources(), cgroup: cgroupState };
+      snapshot = Object.freeze({ ...snapshot, gpus: options.gpus(), sources });
+    },
     forgetIdentities() {
       for (const one of remembered.values()) one.identity = null;
     },
@@ -89,12 +98,14 @@ export function createLab(options: LabOptions): Lab {
       containers.push(observe(one, outcomes.get(one.record.id), takenAtMs, book));
     cgroupState = judgeSampling(outcomes, takenAtMs);
     const host = options.host();
+    const gpus = options.gpus();
     snapshot = Object.freeze({
       sequence: (snapshot?.sequence ?? 0) + 1,
       takenAtMs,
       durationSeconds: (performance.now() - startedAt) / 1000,
       containers,
-      users: totalByUser(containers, host, book),
+      users: totalByUser(containers, gpus, host, book),
+      gpus,
       host,
       filesystems: options.filesystems(),
       sources: { ...options.sources(), cgroup: cgroupState },
@@ -171,12 +182,15 @@ export function createLab(options: LabOptions): Lab {
     one.asking = true;
     one.askedAtMs = atMs;
     const { record } = one;
-    if (isRunning(record) && record.pid !== null)
-      one.processUids = sampler.readProcessUids({
+    if (isRunning(record) && record.pid !== null) {
+      const uids = sampler.readProcessUids({
         id: record.id,
         pid: record.pid,
         ownNetwork: record.ownNetwork,
       });
+      // What has been seen stays true: an owner must not become a mere claim because their work has just ended.
+      one.processUids = new Set([...one.processUids, ...uids]);
+    }
     await askForOwnershipFacts(record, one.processUids, lookups);
     one.asking = false;
     one.identity = null;

@@ -35,7 +35,7 @@ export interface OwnershipFacts {
   readonly userByName: (name: string) => UserLookup | null;
   readonly userByUid: (uid: number) => UserLookup | null;
   readonly ownerOfPath: (path: string) => PathOwner | null;
-  /** The real uids of its processes; empty: unknown. */
+  /** The real uids of all processes that were seen in this incarnation; empty: unknown. */
   readonly processUids: ReadonlySet<number>;
 }
 
@@ -43,6 +43,8 @@ interface Resolved {
   readonly user: UserName;
   readonly uid: number | null;
   readonly claim: ClaimSource;
+  /** Whether `user` stands for a uid whose name could not be asked for: it may be anybody's, the owner's too. */
+  readonly nameless: boolean;
 }
 
 /**
@@ -73,18 +75,21 @@ function resolve(claim: Claim, facts: OwnershipFacts): Resolved | null {
       const found = facts.userByName(claim.user);
       // The label's own spelling stays: two spellings are two users until the user database says otherwise.
       return found?.kind === 'found'
-        ? { user: found.name, uid: found.uid, claim: claim.source }
-        : { user: claim.user, uid: null, claim: claim.source };
+        ? { user: found.name, uid: found.uid, claim: claim.source, nameless: false }
+        : { user: claim.user, uid: null, claim: claim.source, nameless: false };
     }
     case 'uid': {
       const found = facts.userByUid(claim.uid);
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one name that is ours to make
       const user = found?.kind === 'found' ? found.name : (unknownUid(claim.uid) as UserName);
-      return { user, uid: claim.uid, claim: claim.source };
+      const nameless = found === null || found.kind === 'unavailable';
+      return { user, uid: claim.uid, claim: claim.source, nameless };
     }
     case 'home': {
       const found = ownerOfHomeFolder(claim, facts);
-      return found === null ? null : { user: found.name, uid: found.uid, claim: claim.source };
+      return found === null
+        ? null
+        : { user: found.name, uid: found.uid, claim: claim.source, nameless: false };
     }
   }
 }
@@ -123,8 +128,8 @@ function runsProcesses(uid: number, facts: OwnershipFacts): boolean {
 }
 
 /**
- * Whatever names another user. Processes count only where none runs as the owner and their uid is a user's of this
- * machine; an image's own user may share a number with one, so this is a flag for the admin and decides nothing.
+ * Whatever names another user. Processes count if their uid is a user's of this machine; an image's own user may share
+ * a number with one, so this is a flag for the admin and decides nothing.
  */
 function contradictionsOf(
   owner: Resolved,
@@ -132,14 +137,12 @@ function contradictionsOf(
   facts: OwnershipFacts,
 ): readonly Contradiction[] {
   const found = new Map<string, Contradiction>();
-  for (const { user, claim } of resolved)
-    if (user !== owner.user) found.set(`${claim} ${user}`, { evidence: claim, user });
-  if (owner.uid === null || !facts.processUids.has(owner.uid)) {
-    for (const uid of facts.processUids) {
-      const other = uid === 0 ? null : facts.userByUid(uid);
-      if (other?.kind === 'found' && other.name !== owner.user && other.home.startsWith('/home/'))
-        found.set(`process-uid ${other.name}`, { evidence: 'process-uid', user: other.name });
-    }
+  for (const { user, claim, nameless } of resolved)
+    if (user !== owner.user && !nameless) found.set(`${claim} ${user}`, { evidence: claim, user });
+  for (const uid of facts.processUids) {
+    const other = uid === 0 ? null : facts.userByUid(uid);
+    if (other?.kind === 'found' && other.name !== owner.user && other.home.startsWith('/home/'))
+      found.set(`process-uid ${other.name}`, { evidence: 'process-uid', user: other.name });
   }
   return [...found.values()];
 }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Snapshot } from '../lab/snapshot.ts';
+import type { LabContainer, Snapshot } from '../lab/snapshot.ts';
 import type { AgentFacts, CollectorInput } from './collector.ts';
 import { collectors } from './collectors/index.ts';
 import { createContainerLabels } from './container-labels.ts';
@@ -31,7 +31,7 @@ export function createMetricsPage(options: MetricsPageOptions): MetricsPage {
       const snapshot = options.snapshot();
       if (snapshot !== null) {
         const input: CollectorInput = {
-          snapshot,
+          snapshot: { ...snapshot, containers: distinct(snapshot.containers, labelsOf) },
           nowMs: options.now(),
           agent: options.agent(),
           labelsOf,
@@ -56,4 +56,18 @@ export function createMetricsPage(options: MetricsPageOptions): MetricsPage {
       return writer.finish();
     },
   };
+}
+
+/**
+ * The containers whose series can be told apart: those whose ids begin alike and who are called alike would be the same
+ * series twice, with which Prometheus does not know what to do.
+ */
+function distinct(
+  containers: readonly LabContainer[],
+  labelsOf: CollectorInput['labelsOf'],
+): readonly LabContainer[] {
+  const byLabels = new Map<string, LabContainer>();
+  // The last one: Docker lists what was there before first.
+  for (const container of containers) byLabels.set(labelsOf(container), container);
+  return byLabels.size === containers.length ? containers : [...byLabels.values()];
 }

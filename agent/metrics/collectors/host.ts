@@ -118,10 +118,15 @@ export const host: Collector = {
       writer.sample('resource="io",extent="full"', ioFullSeconds);
       writeColumns(writer, columns, [sample], ['']);
     }
-    const disks = snapshot.filesystems ?? [];
-    const rows = disks.map(({ mountPoint, type, holdsDockerData }) =>
-      formatLabels({ mountpoint: mountPoint, fstype: type, docker_data: String(holdsDockerData) }),
-    );
-    writeColumns(writer, diskColumns, disks, rows);
+    // By labels, so that two long mount points that are cut to the same text are not the same series twice.
+    const disks = new Map<string, HostFilesystem>();
+    for (const disk of snapshot.filesystems ?? []) {
+      const { mountPoint, type, holdsDockerData } = disk;
+      disks.set(
+        formatLabels({ mountpoint: mountPoint, fstype: type, docker_data: String(holdsDockerData) }),
+        disk,
+      );
+    }
+    writeColumns(writer, diskColumns, [...disks.values()], [...disks.keys()]);
   },
 };
