@@ -28,11 +28,13 @@ describe('planParts', () => {
   });
 
   it('installs everything on a bare machine, with the client from where apt has it', () => {
-    const debian12 = new Set(['docker.io', 'busybox-static', 'prometheus']);
+    const debian12 = new Set(['docker.io', 'busybox-static', 'prometheus', 'gcc', 'libc6-dev']);
     expect(planParts({ ...bareRoot, available: debian12 }).install).toEqual([
       'docker.io',
       'busybox-static',
       'prometheus',
+      'gcc',
+      'libc6-dev',
     ]);
     const debian13 = new Set([...debian12, 'docker-cli']);
     expect(planParts({ ...bareRoot, available: debian13 }).install).toEqual([
@@ -40,14 +42,23 @@ describe('planParts', () => {
       'docker-cli',
       'busybox-static',
       'prometheus',
+      'gcc',
+      'libc6-dev',
     ]);
+  });
+
+  it('installs the C headers with the compiler, and not where there is one', () => {
+    const others = new Set([...everything].filter((name) => name !== 'gcc'));
+    expect(planParts({ ...bareRoot, present: others }).install).toEqual(['gcc', 'libc6-dev']);
+    const { install } = planParts({ ...bareRoot, present: new Set<PartName>(['gcc']) });
+    expect(install).not.toContain('libc6-dev');
   });
 
   it.each([['dockerd is there'], ['docker-ce is installed and its dockerd is elsewhere']])(
     'never installs docker.io where %s',
     (which) => {
       const present = new Set<PartName>(
-        which.startsWith('dockerd') ? ['dockerd', 'busybox', 'promtool'] : [],
+        which.startsWith('dockerd') ? ['dockerd', 'busybox', 'promtool', 'gcc'] : [],
       );
       const available = new Set(['docker.io', 'busybox-static', 'prometheus']);
       const plan = planParts({ ...bareRoot, present, dockerInstalled: true, available });
@@ -86,7 +97,7 @@ describe('planParts', () => {
   });
 
   it('keeps the true reason for what apt was never asked to install', () => {
-    const present = new Set<PartName>(['dockerd', 'busybox', 'promtool']);
+    const present = new Set<PartName>(['dockerd', 'busybox', 'promtool', 'gcc']);
     const facts = { ...bareRoot, present, dockerInstalled: true, aptFailure: 'no network' };
     expect(planParts({ ...facts, available: new Set(['docker.io']) }).skip).toEqual([
       { part: 'docker', why: expect.stringMatching(/apt does not offer docker-cli$/) },

@@ -3,7 +3,7 @@ import { accessSync, closeSync, constants, openSync, readSync, statSync } from '
 import path from 'node:path';
 
 /** The programs outside of npm that the integration tests are made with. */
-export type PartName = 'dockerd' | 'docker' | 'busybox' | 'promtool';
+export type PartName = 'dockerd' | 'docker' | 'busybox' | 'promtool' | 'gcc';
 
 /** One such program: where it comes from and what makes a found file good enough. */
 export interface Part {
@@ -14,6 +14,8 @@ export interface Part {
   readonly program: string;
   /** The Debian packages that bring it, the preferred one first. */
   readonly packages: readonly [string, ...string[]];
+  /** Packages that are installed with it, for it is of no use here without them. */
+  readonly companions: readonly string[];
   /** Whether it is of no use to anyone but root. */
   readonly needsRoot: boolean;
   /** Whether only a statically linked file will do. */
@@ -55,6 +57,7 @@ export const PARTS: readonly Part[] = [
     title: 'the Docker Engine (dockerd)',
     program: 'dockerd',
     packages: ['docker.io'],
+    companions: [],
     needsRoot: true,
     needsStatic: false,
   },
@@ -63,6 +66,7 @@ export const PARTS: readonly Part[] = [
     title: 'the docker client',
     program: 'docker',
     packages: ['docker-cli', 'docker.io'],
+    companions: [],
     needsRoot: false,
     needsStatic: false,
   },
@@ -71,6 +75,7 @@ export const PARTS: readonly Part[] = [
     title: 'a statically linked busybox',
     program: 'busybox',
     packages: ['busybox-static'],
+    companions: [],
     needsRoot: false,
     needsStatic: true,
   },
@@ -79,6 +84,17 @@ export const PARTS: readonly Part[] = [
     title: 'promtool',
     program: 'promtool',
     packages: ['prometheus'],
+    companions: [],
+    needsRoot: false,
+    needsStatic: false,
+  },
+  {
+    name: 'gcc',
+    title: 'the C compiler (gcc)',
+    program: 'gcc',
+    packages: ['gcc'],
+    // Debian only recommends the headers, and apt-get is told to install no recommendations.
+    companions: ['libc6-dev'],
     needsRoot: false,
     needsStatic: false,
   },
@@ -101,8 +117,8 @@ export function planParts(facts: PartsFacts): PartsPlan {
     }
     if (facts.present.has(part.name)) continue;
     const choice = choosePackage(part, facts);
-    if (choice.package !== undefined) install.add(choice.package);
-    else missing.push({ part: part.name, why: choice.why });
+    if (choice.package === undefined) missing.push({ part: part.name, why: choice.why });
+    else for (const name of [choice.package, ...part.companions]) install.add(name);
   }
   return {
     install: [...install],
