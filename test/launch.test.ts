@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -172,14 +173,45 @@ describe('under a Node that is new enough', () => {
 });
 
 describe('by its name', () => {
-  it('gpuwarden is a program that finds Node on the PATH', async () => {
-    const program = join(repository, 'agent/gpuwarden.mjs');
+  /** The program as it is called, with a Node that comes along, if that is there. */
+  function program(comesAlong: string | null): string {
+    const installed = installation();
+    const file = join(folder, 'agent/gpuwarden.sh');
+    copyFileSync(join(repository, 'agent/gpuwarden.sh'), file);
+    writeFileSync(installed, 'console.log(...process.argv.slice(2));\n');
+    if (comesAlong !== null) {
+      mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
+      writeFileSync(join(folder, 'node_modules/.bin/node'), comesAlong, { mode: 0o755 });
+    }
+    return file;
+  }
+
+  it('gpuwarden runs under the Node that comes along, from wherever it is called, also by a link', async () => {
+    const link = join(folder, 'link');
+    symlinkSync(program(`#!/bin/sh\n[ "$1" = --version ] || echo along "$2"\n`), link);
+    expect(await ended(launch(link, ['ps']))).toEqual({ code: 0, stdout: 'along ps\n', stderr: '' });
+  });
+
+  it('gpuwarden runs under the Node of the PATH where none comes along, which says what it lacks', async () => {
     const nodes = join(folder, 'bin');
     mkdirSync(nodes);
-    writeFileSync(join(nodes, 'node'), `#!/bin/sh\nexec '${oldNode ?? process.execPath}' "$@"\n`, {
-      mode: 0o755,
-    });
-    const child = launch(program, ['--version'], { PATH: `${nodes}:/usr/bin:/bin` });
+    symlinkSync(process.execPath, join(nodes, 'node'));
+    const child = launch(program(null), ['ps', '--all'], { PATH: `${nodes}:/usr/bin:/bin` });
+    expect(await ended(child)).toEqual({ code: 0, stdout: 'ps --all\n', stderr: '' });
+  });
+
+  it('gpuwarden names the package where Node lacks a library', async () => {
+    const loader =
+      'node: error while loading shared libraries: libatomic.so.1: cannot open shared object file';
+    const { code, stderr } = await ended(
+      launch(program(`#!/bin/sh\necho '${loader}' >&2\nexit 127\n`), ['ps']),
+    );
+    expect(code).toBe(1);
+    expect(stderr).toContain('apt-get install libatomic1');
+  });
+
+  it('the whole program answers', async () => {
+    const child = launch(join(repository, 'agent/gpuwarden.sh'), ['--version']);
     expect(await ended(child)).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 });
