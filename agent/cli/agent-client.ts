@@ -14,14 +14,21 @@ const answerDeadlineMs = 10_000;
  * @returns the JSON of the answer, not yet validated
  * @throws AgentUnreachableError
  */
-export async function askAgent(socketPath: string, path: string): Promise<unknown> {
+export async function askAgent(
+  socketPath: string,
+  path: string,
+  { method = 'GET', body }: { readonly method?: 'GET' | 'POST'; readonly body?: unknown } = {},
+): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const asking = request({ socketPath, path, timeout: answerDeadlineMs }, (response) => {
+  const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+  const asking = request({ socketPath, path, method, headers, timeout: answerDeadlineMs }, (response) => {
     text(response)
-      .then((body) => {
+      .then((answer) => {
         if (response.statusCode !== 200)
-          throw new AgentUnreachableError(`the agent answers ${response.statusCode}: ${body.slice(0, 300)}`);
-        return body;
+          throw new AgentUnreachableError(
+            `the agent answers ${response.statusCode}: ${answer.slice(0, 300)}`,
+          );
+        return answer;
       })
       .then(resolve, reject);
   });
@@ -33,6 +40,6 @@ export async function askAgent(socketPath: string, path: string): Promise<unknow
       : 'is the agent running? Start it (gpuwarden run), or name its socket in GPUWARDEN_SOCKET';
     reject(new AgentUnreachableError(`no agent on ${socketPath}: ${cause.message}; ${advice}`, { cause }));
   });
-  asking.end();
+  asking.end(body === undefined ? undefined : JSON.stringify(body));
   return JSON.parse(await promise) as unknown;
 }

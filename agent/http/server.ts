@@ -1,11 +1,19 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { hostname } from 'node:os';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import type { Logger } from 'pino';
 import { viewContainers } from '../lab/container-view.ts';
 import type { Snapshot } from '../lab/snapshot.ts';
 import { contentTypes, negotiateFormat } from '../metrics/exposition.ts';
 import type { Instruments } from '../metrics/instruments.ts';
 import type { MetricsPage } from '../metrics/page.ts';
-import { type Door, TokenFileError, requireToken } from './access.ts';
+import { type Door, TokenFileError, isOwnHost, requireToken } from './access.ts';
+import { type GpuControl, addGpuRoutes } from './gpu-routes.ts';
 
 export interface ServerOptions {
   readonly door: Door;
@@ -14,6 +22,7 @@ export interface ServerOptions {
   readonly metricsTokenFile: () => string | null;
   readonly apiTokenFile: () => string | null;
   readonly snapshot: () => Snapshot | null;
+  readonly gpus: GpuControl;
   readonly page: MetricsPage;
   readonly readiness: () => Readiness;
   readonly host: () => string;
@@ -52,9 +61,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
     );
   });
   app.setNotFoundHandler(async (_request, reply) =>
-    reply
-      .code(404)
-      .send({ error: 'not_found', message: 'there are /metrics, /healthz, /readyz and /api/v1/containers' }),
+    reply.code(404).send({
+      error: 'not_found',
+      message: 'there are /metrics, /healthz, /readyz, /api/v1/containers and /api/v1/gpus',
+    }),
   );
   app.setErrorHandler(async (error, request, reply) => {
     const status = statusOf(error);
@@ -65,10 +75,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
     return await reply.code(status).send({ error: status < 500 ? 'bad_request' : 'internal', message });
   });
 
-  const metricsGuard = options.metricsNeedToken
-    ? { onRequest: requireToken(options.metricsTokenFile, 'metrics.token_file') }
-    : {};
-  app.get('/metrics', metricsGuard, async (request, reply) => {
+  const metricsGuards = [
+    ...(options.metricsNeedToken ? [requireToken(options.metricsTokenFile, 'metrics.token_file')] : []),
+    ...(options.door === 'port' && !options.metricsNeedToken ? [refuseOtherHosts] : []),
+  ];
+  app.get('/metrics', { onRequest: metricsGuards }, async (request, reply) => {
     const format = negotiateFormat(request.headers.accept);
     return await reply.header('content-type', contentTypes[format]).send(await options.page.render(format));
   });
@@ -90,10 +101,20 @@ export function createServer(options: ServerOptions): FastifyInstance {
             .send({ error: 'not_ready', message: 'the first sample is still being taken' });
         return viewContainers(snapshot, options.host());
       });
+      addGpuRoutes(api, options);
     },
     { prefix: '/api/v1' },
   );
   return app;
+}
+
+/** Where no token is asked for. 421: this server does not speak for that name, RFC 9110, section 15.5.20. */
+async function refuseOtherHosts(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  if (isOwnHost(request.headers.host, hostname())) return;
+  await reply.code(421).send({
+    error: 'misdirected',
+    message: 'ask for localhost or an address of this machine; names need metrics.token_file',
+  });
 }
 
 function statusOf(error: unknown): number {

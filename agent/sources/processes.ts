@@ -13,11 +13,16 @@ const mostDirectories = 32;
  */
 export function readUids(proc: string, pid: number, directories: ContainerDirectories): ReadonlySet<number> {
   const uids = new Set<number>();
-  for (const one of [pid, ...processesIn(anyDirectory(directories))]) {
+  for (const one of listProcesses(pid, directories)) {
     const uid = realUid(proc, one);
     if (uid !== null) uids.add(uid);
   }
   return uids;
+}
+
+/** A container's first process and up to 64 others. */
+export function listProcesses(pid: number, directories: ContainerDirectories): readonly number[] {
+  return [...new Set([pid, ...processesIn(anyDirectory(directories))])];
 }
 
 /** The real uid in the text of `/proc/PID/status`; null where there is none. */

@@ -1,8 +1,9 @@
 import type { Command } from '../command.ts';
 import { checkConfig } from './check-config.ts';
+import { gpus } from './gpus.ts';
 import { limits } from './limits.ts';
 import { ps } from './ps.ts';
 import { run } from './run.ts';
 
 /** Every verb, in the order of the help. A new one is a new file and a line here. */
-export const commands: readonly Command[] = [run, ps, limits, checkConfig];
+export const commands: readonly Command[] = [run, ps, gpus, limits, checkConfig];

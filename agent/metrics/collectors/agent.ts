@@ -12,7 +12,7 @@ const buildInfo: MetricDefinition = {
 const sourceUp: MetricDefinition = {
   name: 'gpuwarden_source_up',
   type: 'gauge',
-  help: 'Whether a source of data can be read (1) or not (0). Its series are then absent or, for docker, as known last.',
+  help: 'Whether a source of data can be read (1) or not (0). Its series are then absent or, for docker, as known last. Absent: there is nothing to read, such as no GPU.',
   labels: ['source'],
 };
 
@@ -65,7 +65,10 @@ export const agent: Collector = {
     writer.family(sourceUp);
     for (const source of sourceNames) {
       const { kind } = input.snapshot.sources[source];
-      writer.sample(formatLabels({ source }), kind === 'starting' ? null : Number(kind === 'up'));
+      writer.sample(
+        formatLabels({ source }),
+        kind === 'up' || kind === 'down' ? Number(kind === 'up') : null,
+      );
     }
     writeColumns(writer, columns, [input], ['']);
   },

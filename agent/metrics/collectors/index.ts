@@ -1,10 +1,15 @@
 import type { Collector } from '../collector.ts';
 import { agent } from './agent.ts';
+import { bareMetalGpus } from './bare-metal-gpus.ts';
+import { containerActivity } from './container-activity.ts';
 import { containerDockerLabels } from './container-docker-labels.ts';
+import { containerGpus } from './container-gpus.ts';
 import { containerInfo } from './container-info.ts';
 import { containerLimits } from './container-limits.ts';
 import { containerPressure } from './container-pressure.ts';
 import { containerUsage } from './container-usage.ts';
+import { gpuAvailability } from './gpu-availability.ts';
+import { gpuDevices } from './gpu-devices.ts';
 import { host } from './host.ts';
 import { users } from './users.ts';
 
@@ -12,10 +17,15 @@ import { users } from './users.ts';
 export const collectors: readonly Collector[] = [
   agent,
   host,
+  gpuDevices,
+  gpuAvailability,
   users,
+  bareMetalGpus,
   containerInfo,
   containerLimits,
   containerUsage,
+  containerGpus,
+  containerActivity,
   containerPressure,
   containerDockerLabels,
 ];

@@ -41,6 +41,15 @@ const columns: readonly Column<LabUser>[] = [
   },
   {
     definition: {
+      name: 'gpuwarden_user_gpus_allocated',
+      type: 'gauge',
+      help: "GPU-equivalents of the devices that the user's running containers were given, each device once.",
+      labels,
+    },
+    value: ({ gpusAllocated }) => gpusAllocated,
+  },
+  {
+    definition: {
       name: 'gpuwarden_user_gpus_limit',
       type: 'gauge',
       help: 'GPU-equivalents that a user may hold over all containers. Absent: no limit.',

@@ -52,6 +52,7 @@ const controllerNames: ReadonlyMap<string, Controller> = new Map([
   ['pids', 'pids'],
   ['blkio', 'io'],
   ['io', 'io'],
+  ['devices', 'devices'],
 ]);
 
 /** A machine with a thousand containers has thousands of mounts: not to be read again for every missing container. */
@@ -87,7 +88,7 @@ export function createCgroupFinder(paths: MachinePaths, now: () => number): Cgro
   };
 }
 
-/** The cgroup mounts at or below `under`. v1 mounts without a controller that has figures for us are left out. */
+/** The cgroup mounts at or below `under`. v1 mounts without a controller that says something to us are left out. */
 export function parseMounts(mountinfo: string, under: string): readonly CgroupMount[] {
   const mounts: CgroupMount[] = [];
   for (const line of mountinfo.split('\n')) {

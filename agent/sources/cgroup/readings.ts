@@ -27,7 +27,7 @@ export interface Readings {
 }
 
 /** The controllers that have figures for us. cgroup v1 counts CPU time in a controller of its own, `cpuacct`. */
-export type Controller = 'cpu' | 'cpuacct' | 'memory' | 'pids' | 'io';
+export type Controller = 'cpu' | 'cpuacct' | 'memory' | 'pids' | 'io' | 'devices';
 
 /** One file of a container's cgroup directory, and what it says. */
 export interface CgroupFile {

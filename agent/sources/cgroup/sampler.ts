@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { ContainerId } from '../../config/ids.ts';
 import { createDescriptorBudget } from '../fd-budget.ts';
 import type { MachinePaths } from '../machine-paths.ts';
-import { readUids } from '../processes.ts';
+import { listProcesses, readUids } from '../processes.ts';
 import { createKernelFileReader } from './file-reader.ts';
 import { type CgroupLayout, createCgroupFinder } from './hierarchy.ts';
 import { createNamespaceRegister, hostNetworkNamespace } from './network.ts';
@@ -28,6 +28,8 @@ export interface ContainerSampler {
    * loop every few milliseconds; a second call during a pass gets the same pass. Never rejects.
    */
   sample(): Promise<ReadonlyMap<ContainerId, SampleOutcome>>;
+  /** Up to 64 of a container's processes, as the host numbers them; empty is unknown. */
+  listProcesses(target: ContainerTarget): readonly number[];
   /** The real user ids of up to 64 of a container's processes, as the host sees them; empty is unknown. */
   readProcessUids(target: ContainerTarget): ReadonlySet<number>;
   /** Ends watching everything. */
@@ -105,6 +107,10 @@ export function createContainerSampler(options: ContainerSamplerOptions): Contai
     readProcessUids({ id, pid }) {
       const location = finder.locate(id, pid);
       return location.kind === 'found' ? readUids(paths.proc, pid, location.directories) : new Set();
+    },
+    listProcesses({ id, pid }) {
+      const location = finder.locate(id, pid);
+      return location.kind === 'found' ? listProcesses(pid, location.directories) : [];
     },
     close() {
       for (const container of watched.values()) container.close();
