@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { startGpuParts } from './composition-gpus.ts';
 import type { Config } from './config/load.ts';
 import { formatProblem } from './config/problem.ts';
 import { chooseSocketPath } from './config/socket-path.ts';
@@ -8,9 +10,11 @@ import { watchConfig } from './config/watch.ts';
 import { isLoopback } from './http/access.ts';
 import { type Readiness, createServer } from './http/server.ts';
 import { prepareSocketPath, restrictSocket } from './http/unix-socket.ts';
+import { createActivityBook } from './lab/activity/book.ts';
 import { createLab } from './lab/lab.ts';
 import { bookOf } from './lab/limits-book.ts';
 import { createInstruments } from './metrics/instruments.ts';
+import { targetOf } from './lab/snapshot.ts';
 import { createMetricsPage } from './metrics/page.ts';
 import { createContainerSampler } from './sources/cgroup/sampler.ts';
 import { createDockerClient } from './sources/docker/client.ts';
@@ -18,6 +22,7 @@ import { describeEndpoint, resolveDockerEndpoint } from './sources/docker/endpoi
 import { startDockerSource } from './sources/docker/source.ts';
 import { startHostReadings } from './sources/host-readings.ts';
 import { createPathOwners } from './sources/paths.ts';
+import { startPresence } from './sources/presence.ts';
 import { createUserDirectory } from './sources/users.ts';
 import { listenOn } from './http/listen.ts';
 import { startTimer } from './sources/timer.ts';
@@ -45,24 +50,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const settings = options.config.agent;
   const instruments = createInstruments();
 
-  const watcher = watchConfig({
-    directory: configDirectory,
-    env,
-    now: () => new Date(),
-    initial: options.config,
-    onLoaded(config) {
-      instruments.configReloads.inc({ result: 'ok' });
-      log.info({ warnings: config.warnings.map(formatProblem) }, 'configuration read again');
-      lab.forgetIdentities();
-    },
-    onInvalid(problems) {
-      instruments.configReloads.inc({ result: 'invalid' });
-      log.error(
-        { problems: problems.map(formatProblem) },
-        'configuration is invalid; the last good one stays in force',
-      );
-    },
-  });
   const endpoint = () =>
     resolveDockerEndpoint({ configured: settings.docker.host, env, homeDirectory: homedir() });
   const docker = startDockerSource({
@@ -82,18 +69,59 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     filesystemsMs: settings.intervals.filesystemsSeconds * 1000,
     log,
   });
+  const gpus = startGpuParts({
+    settings,
+    containers: () => docker.containers,
+    users: lookups.users,
+    onChange: () => lab.refreshGpus(),
+    log,
+  });
+  const presence = startPresence({
+    proc: settings.paths.proc,
+    listProcesses: (target) => sampler.listProcesses(target),
+    running: () => [...docker.containers.values()].flatMap((record) => targetOf(record) ?? []),
+    log,
+  });
   const lab = createLab({
     docker,
     sampler,
     lookups,
+    gpus: () => gpus.view(),
     limits: () => bookOf(watcher.current, new Date()),
     host: () => host.sample,
     filesystems: () => host.filesystems,
-    sources: () => ({ docker: docker.state, ...host.states }),
+    sources: () => ({ docker: docker.state, gpu: gpus.control.state, ...host.states }),
+    activity: createActivityBook({
+      run: randomUUID(),
+      longestStepMs: 3.5 * settings.intervals.containersSeconds * 1000,
+      kept: [],
+    }),
+    presence: () => presence.lastTyped,
     // Nothing is: containers come from elsewhere until there is a launcher.
     createdByAgent: () => false,
     now: Date.now,
+    monotonic: () => Number(process.hrtime.bigint() / 1_000_000n),
     evidenceForMs: settings.intervals.evidenceSeconds * 1000,
+  });
+
+  // After the lab, which is told of a change; what asks for the configuration in force asks later.
+  const watcher = watchConfig({
+    directory: configDirectory,
+    env,
+    now: () => new Date(),
+    initial: options.config,
+    onLoaded(config) {
+      instruments.configReloads.inc({ result: 'ok' });
+      log.info({ warnings: config.warnings.map(formatProblem) }, 'configuration read again');
+      lab.forgetIdentities();
+    },
+    onInvalid(problems) {
+      instruments.configReloads.inc({ result: 'invalid' });
+      log.error(
+        { problems: problems.map(formatProblem) },
+        'configuration is invalid; the last good one stays in force',
+      );
+    },
   });
 
   const page = createMetricsPage({
@@ -124,6 +152,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     metricsTokenFile: () => watcher.current.agent.metrics.tokenFile,
     apiTokenFile: () => watcher.current.agent.api.tokenFile,
     snapshot: () => lab.snapshot,
+    gpus: gpus.control,
     page,
     readiness,
     host: () => settings.host,
@@ -137,7 +166,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 
   const stopParts = async (): Promise<void> => {
     watcher.stop();
-    await Promise.all([atPort.close(), atSocket.close(), docker.stop(), host.stop()]);
+    await Promise.all([
+      atPort.close(),
+      atSocket.close(),
+      docker.stop(),
+      host.stop(),
+      gpus.stop(),
+      presence.stop(),
+    ]);
     sampler.close();
   };
   try {

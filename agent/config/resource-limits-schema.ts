@@ -45,6 +45,11 @@ const Policies = z.strictObject({
   gpu_idle_threshold: threshold('GPU utilisation in percent below which a slot is idle'),
   cpu_idle_threshold: threshold('CPU use in percent of one core below which a slot is idle'),
   network_idle_threshold: threshold('bytes of traffic below which a slot is idle'),
+  block_idle_threshold: threshold('bytes read and written on disks below which a slot is idle'),
+  idle_signals: z
+    .array(z.enum(['gpu', 'cpu', 'network', 'block', 'presence']))
+    .optional()
+    .describe('what counts as work; everything where it is left out'),
   idle_detection_window: threshold('idle checks in a row'),
   high_demand_threshold: threshold('share of allocated GPUs, 0 to 1, from which demand is high'),
   high_demand_idle_reduction: threshold('factor on the idle timeout while demand is high'),

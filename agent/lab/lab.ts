@@ -6,6 +6,7 @@ import type { ContainerRecord } from '../sources/docker/record.ts';
 import type { DockerSource } from '../sources/docker/source.ts';
 import type { HostFilesystem, HostSample } from '../sources/host.ts';
 import type { SourceState } from '../sources/source-state.ts';
+import type { ActivityBook } from './activity/book.ts';
 import { identify } from './identity.ts';
 import type { LimitsBook } from './limits-book.ts';
 import type { LabGpus } from './gpu/lab-gpus.ts';
@@ -16,7 +17,7 @@ import {
   type LabContainer,
   type Snapshot,
   type SourceName,
-  isRunning,
+  targetOf,
 } from './snapshot.ts';
 import { totalByUser } from './user-totals.ts';
 
@@ -42,14 +43,26 @@ export interface LabOptions {
   readonly host: () => HostSample | null;
   readonly filesystems: () => readonly HostFilesystem[] | null;
   readonly sources: () => Readonly<Record<Exclude<SourceName, 'cgroup'>, SourceState>>;
+  readonly activity: ActivityBook;
+  /** When somebody last typed at a terminal of a container: Unix milliseconds. */
+  readonly presence: () => ReadonlyMap<ContainerId, number>;
   readonly createdByAgent: (id: ContainerId) => boolean;
   /** Unix milliseconds. */
   readonly now: () => number;
+  /** Milliseconds since the machine started: CLOCK_MONOTONIC. */
+  readonly monotonic: () => number;
   /** How long the answers behind an ownership are believed: processes come, users are created. Milliseconds. */
   readonly evidenceForMs: number;
 }
 
 const firstEvidenceMs = 1_000;
+
+/** What is the same for all containers of a cycle. */
+interface Surroundings {
+  readonly takenAtMs: number;
+  readonly book: LimitsBook;
+  readonly gpus: LabGpus;
+}
 
 /** What is remembered of a container between two cycles. */
 interface Remembered {
@@ -93,12 +106,13 @@ export function createLab(options: LabOptions): Lab {
     const outcomes = await sampler.sample();
     const takenAtMs = now();
     const book = options.limits();
+    const gpus = options.gpus();
     const containers: LabContainer[] = [];
     for (const one of remembered.values())
-      containers.push(observe(one, outcomes.get(one.record.id), takenAtMs, book));
+      containers.push(observe(one, outcomes.get(one.record.id), { takenAtMs, book, gpus }));
+    options.activity.keepOnly(new Set(remembered.keys()));
     cgroupState = judgeSampling(outcomes, takenAtMs);
     const host = options.host();
-    const gpus = options.gpus();
     snapshot = Object.freeze({
       sequence: (snapshot?.sequence ?? 0) + 1,
       takenAtMs,
@@ -137,29 +151,37 @@ export function createLab(options: LabOptions): Lab {
         one.identity = null;
         one.askedAtMs = -Infinity;
       }
-      if (isRunning(record) && record.pid !== null)
-        sampler.add({ id, pid: record.pid, ownNetwork: record.ownNetwork });
-      else sampler.remove(id);
+      const target = targetOf(record);
+      if (target === null) sampler.remove(id);
+      else sampler.add(target);
     }
   }
 
   function observe(
     one: Remembered,
     outcome: SampleOutcome | undefined,
-    atMs: number,
-    book: LimitsBook,
+    { takenAtMs: atMs, book, gpus }: Surroundings,
   ): LabContainer {
     // The kernel knew before Docker's event came, or the event was lost.
     if (outcome?.kind === 'gone') docker.refresh(one.record.id);
     if (atMs - one.askedAtMs > options.evidenceForMs && !one.asking) void ask(one, atMs);
     one.identity ??= identify(one.record, factsOf(one), book);
+    const { record, identity } = one;
     const sample = outcome?.kind === 'sampled' ? outcome.sample : null;
-    return {
-      record: one.record,
-      identity: one.identity,
-      sample,
-      cpuCores: rate(one, sample, performance.now()),
-    };
+    const owner = identity.ownership.kind === 'owned' ? identity.ownership.user : null;
+    const activity =
+      sample === null
+        ? null
+        : options.activity.enter({
+            record,
+            sample,
+            gpus,
+            thresholds: book.thresholdsFor(owner),
+            presentAtMs: options.presence().get(record.id) ?? null,
+            atMs,
+            monotonicMs: options.monotonic(),
+          });
+    return { record, identity, sample, cpuCores: rate(one, sample, performance.now()), activity };
   }
 
   /**
@@ -182,12 +204,9 @@ export function createLab(options: LabOptions): Lab {
     one.asking = true;
     one.askedAtMs = atMs;
     const { record } = one;
-    if (isRunning(record) && record.pid !== null) {
-      const uids = sampler.readProcessUids({
-        id: record.id,
-        pid: record.pid,
-        ownNetwork: record.ownNetwork,
-      });
+    const target = targetOf(record);
+    if (target !== null) {
+      const uids = sampler.readProcessUids(target);
       // What has been seen stays true: an owner must not become a mere claim because their work has just ended.
       one.processUids = new Set([...one.processUids, ...uids]);
     }

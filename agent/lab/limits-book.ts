@@ -1,5 +1,7 @@
 import { defaultLimits, limitsFor, namedUsers, strictestLimits } from '../config/limits.ts';
 import type { Config } from '../config/load.ts';
+import type { Thresholds } from '../config/resource-limits.ts';
+import { thresholdsFor } from '../config/thresholds.ts';
 import type { UserName } from '../config/ids.ts';
 import type { ContainerType, EffectiveLimits } from '../config/limits-model.ts';
 
@@ -14,6 +16,8 @@ export interface LimitsBook {
   forUser(user: UserName, type: ContainerType | null): EffectiveLimits;
   /** What holds for somebody whom the file does not know. */
   forNobody(type: ContainerType | null): EffectiveLimits;
+  /** What the policies go by for a user; null: somebody whom nobody knows. */
+  thresholdsFor(user: UserName | null): Thresholds;
   stricter(one: EffectiveLimits, other: EffectiveLimits): EffectiveLimits;
 }
 
@@ -31,6 +35,7 @@ export function bookOf({ agent, limits }: Config, now: Date): LimitsBook {
       return found;
     },
     forNobody: (type) => defaultLimits(limits, type),
+    thresholdsFor: (user) => thresholdsFor(limits, user, now),
     stricter: strictestLimits,
   };
 }

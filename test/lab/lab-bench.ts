@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerId } from '../../agent/config/ids.ts';
+import { createActivityBook } from '../../agent/lab/activity/book.ts';
 import { type Lab, type LabOptions, createLab } from '../../agent/lab/lab.ts';
 import type { LabContainer, Snapshot } from '../../agent/lab/snapshot.ts';
 import { type ContainerSampler, createContainerSampler } from '../../agent/sources/cgroup/sampler.ts';
@@ -76,8 +77,11 @@ export function createLabBench(): LabBench {
         host: () => null,
         filesystems: () => null,
         sources: () => ({ docker: up, gpu: { kind: 'absent' }, host: up, filesystems: up }),
+        activity: createActivityBook({ run: 'test', longestStepMs: 35_000, kept: [] }),
+        presence: () => new Map(),
         createdByAgent: () => false,
         now: () => bench.nowMs,
+        monotonic: () => bench.nowMs,
         evidenceForMs,
         ...options,
       });

@@ -15,7 +15,7 @@ const book = bookFrom(
 
 function of(user: string, described: Described, sample: LabContainer['sample'] = null): LabContainer {
   const record = recordOf({ ...described, labels: { 'gpuwarden.user': user } });
-  return { record, identity: identify(record, factsOf(), book), sample, cpuCores: null };
+  return { record, identity: identify(record, factsOf(), book), sample, cpuCores: null, activity: null };
 }
 
 function total(
@@ -102,7 +102,13 @@ describe('who is listed', () => {
     const containers = [
       of('dana@lab.example', { number: 1 }),
       of('dana@lab.example', { number: 2 }),
-      { record: stray, identity: identify(stray, factsOf(), book), sample: null, cpuCores: null },
+      {
+        record: stray,
+        identity: identify(stray, factsOf(), book),
+        sample: null,
+        cpuCores: null,
+        activity: null,
+      },
     ];
     expect(totalByUser(containers, noGpus, machine, book).map(({ user }) => user)).toEqual([
       'alice',

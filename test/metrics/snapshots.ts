@@ -37,7 +37,7 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
     ({ sample = null, cpuCores = null, createdByAgent = false, ...described }): LabContainer => {
       const record = recordOf(described);
       const identity = identify(record, factsOf({ processUids, paths, createdByAgent }), book);
-      return { record, identity, sample, cpuCores };
+      return { record, identity, sample, cpuCores, activity: null };
     },
   );
   return {
