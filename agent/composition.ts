@@ -7,6 +7,8 @@ import type { Config } from './config/load.ts';
 import { formatProblem } from './config/problem.ts';
 import { chooseSocketPath } from './config/socket-path.ts';
 import { watchConfig } from './config/watch.ts';
+import { judgeSnapshot } from './enforcement/judgement.ts';
+import { usualLadder } from './enforcement/ladder.ts';
 import { isLoopback } from './http/access.ts';
 import { type Readiness, createServer } from './http/server.ts';
 import { prepareSocketPath, restrictSocket } from './http/unix-socket.ts';
@@ -124,7 +126,18 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
   });
 
+  const judgements = (): ReturnType<typeof judgeSnapshot> => {
+    const { snapshot } = lab;
+    if (snapshot === null) return new Map();
+    const book = bookOf(watcher.current, new Date());
+    return judgeSnapshot(snapshot, {
+      thresholdsFor: (user) => book.thresholdsFor(user),
+      ladder: usualLadder,
+      nowMs: Date.now(),
+    });
+  };
   const page = createMetricsPage({
+    judgements,
     host: () => settings.host,
     snapshot: () => lab.snapshot,
     agent: () => ({
@@ -153,6 +166,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     apiTokenFile: () => watcher.current.agent.api.tokenFile,
     snapshot: () => lab.snapshot,
     gpus: gpus.control,
+    judgements,
+    // Nobody can be told before something happens until there are channels, so nothing happens.
+    mode: () => 'observe' as const,
     page,
     readiness,
     host: () => settings.host,

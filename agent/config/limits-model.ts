@@ -61,3 +61,27 @@ export interface EffectiveLimits {
   readonly values: Limits;
   readonly origins: Readonly<Record<LimitName, Origin>>;
 }
+
+/** Where a value comes from, in words, with its place in the file. */
+export function describeOrigin(origin: Origin): string {
+  switch (origin.kind) {
+    case 'built-in':
+      return 'built-in (the file says nothing)';
+    case 'defaults':
+      return `default (${place(origin.at)})`;
+    case 'group':
+      return `group ${origin.group} (${place(origin.at)})`;
+    case 'container-type':
+      return `container type ${origin.type} (${place(origin.at)})`;
+    case 'override': {
+      const until = origin.expires === null ? '' : ` until ${origin.expires}`;
+      const by = origin.approvedBy === null ? '' : `, approved by ${origin.approvedBy}`;
+      const why = origin.reason === null ? '' : `: ${origin.reason}`;
+      return `override${until}${by}${why} (${place(origin.at)})`;
+    }
+  }
+}
+
+function place({ file, line }: Position): string {
+  return `${file}:${line}`;
+}

@@ -50,6 +50,10 @@ const Policies = z.strictObject({
     .array(z.enum(['gpu', 'cpu', 'network', 'block', 'presence']))
     .optional()
     .describe('what counts as work; everything where it is left out'),
+  idle_applies_to: z
+    .enum(['gpu', 'all'])
+    .optional()
+    .describe('whether idleness counts for containers with a GPU only (the default), or for all'),
   idle_detection_window: threshold('idle checks in a row'),
   high_demand_threshold: threshold('share of allocated GPUs, 0 to 1, from which demand is high'),
   high_demand_idle_reduction: threshold('factor on the idle timeout while demand is high'),

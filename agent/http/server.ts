@@ -14,6 +14,7 @@ import type { Instruments } from '../metrics/instruments.ts';
 import type { MetricsPage } from '../metrics/page.ts';
 import { type Door, TokenFileError, isOwnHost, requireToken } from './access.ts';
 import { type GpuControl, addGpuRoutes } from './gpu-routes.ts';
+import { type WhyRoutesOptions, addWhyRoutes } from './why-routes.ts';
 
 export interface ServerOptions {
   readonly door: Door;
@@ -23,6 +24,8 @@ export interface ServerOptions {
   readonly apiTokenFile: () => string | null;
   readonly snapshot: () => Snapshot | null;
   readonly gpus: GpuControl;
+  readonly judgements: WhyRoutesOptions['judgements'];
+  readonly mode: WhyRoutesOptions['mode'];
   readonly page: MetricsPage;
   readonly readiness: () => Readiness;
   readonly host: () => string;
@@ -63,7 +66,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.setNotFoundHandler(async (_request, reply) =>
     reply.code(404).send({
       error: 'not_found',
-      message: 'there are /metrics, /healthz, /readyz, /api/v1/containers and /api/v1/gpus',
+      message:
+        'there are /metrics, /healthz, /readyz, /api/v1/containers, /api/v1/containers/ID/why and /api/v1/gpus',
     }),
   );
   app.setErrorHandler(async (error, request, reply) => {
@@ -101,6 +105,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
             .send({ error: 'not_ready', message: 'the first sample is still being taken' });
         return viewContainers(snapshot, options.host());
       });
+      addWhyRoutes(api, options);
       addGpuRoutes(api, options);
     },
     { prefix: '/api/v1' },

@@ -1,3 +1,5 @@
+import type { ContainerId } from '../config/ids.ts';
+import type { Judgement } from '../enforcement/judgement.ts';
 import type { LabContainer, Snapshot } from '../lab/snapshot.ts';
 import type { MetricDefinition } from './definition.ts';
 import type { ExpositionWriter } from './exposition.ts';
@@ -8,6 +10,8 @@ export interface CollectorInput {
   /** Unix milliseconds. */
   readonly nowMs: number;
   readonly agent: AgentFacts;
+  /** What every policy says of each container. */
+  readonly judgements: ReadonlyMap<ContainerId, readonly Judgement[]>;
   /** `container_id`, `container` and `user` of each container, made once per identity. */
   readonly labelsOf: (container: LabContainer) => string;
   /** Docker labels that the admin wants to see (`metrics.container_labels`). */

@@ -15,6 +15,7 @@ export interface MetricsPageOptions {
   readonly host: () => string;
   readonly snapshot: () => Snapshot | null;
   readonly agent: () => AgentFacts;
+  readonly judgements: () => CollectorInput['judgements'];
   readonly containerLabels: () => readonly string[];
   readonly instruments: Instruments;
   readonly log: Logger;
@@ -34,6 +35,7 @@ export function createMetricsPage(options: MetricsPageOptions): MetricsPage {
           snapshot: { ...snapshot, containers: distinct(snapshot.containers, labelsOf) },
           nowMs: options.now(),
           agent: options.agent(),
+          judgements: options.judgements(),
           labelsOf,
           containerLabels: options.containerLabels(),
         };

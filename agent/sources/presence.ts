@@ -64,17 +64,17 @@ export function startPresence(options: {
   readonly log: Logger;
 }): Presence {
   const reader = createPresenceReader(options);
-  let lastTyped: ReadonlyMap<ContainerId, number> = new Map();
+  let newest: ReadonlyMap<ContainerId, number> = new Map();
   const timer = startTimer(
     everyMs,
     async () => {
-      lastTyped = await reader.read(options.running());
+      newest = await reader.read(options.running());
     },
     options.log,
   );
   return {
     get lastTyped() {
-      return lastTyped;
+      return newest;
     },
     stop: () => timer.stop(),
   };

@@ -30,6 +30,8 @@ export function serve(options: Partial<ServerOptions> = {}): Served {
     apiTokenFile: () => null,
     snapshot: () => snapshotOf({ containers: [{ name: 'training', labels: { 'gpuwarden.user': 'alice' } }] }),
     gpus: { releasedUntilMs: null, release: () => Promise.resolve(), resume: () => undefined },
+    judgements: () => new Map(),
+    mode: () => 'observe',
     page: { render: (format) => Promise.resolve(format === 'text' ? page : `${page}# EOF\n`) },
     readiness: () => ({ ready: true, missing: [] }),
     host: () => 'gpu1',

@@ -87,6 +87,7 @@ describeWithParts(
       writeScenario(scenarioFile(), scenario);
       agent = await startAgent({
         dockerHost: engine.dockerHost,
+        configFiles: { 'resource-limits.yaml': 'defaults: {idle_timeout: 10m, startup_grace: 10s}\n' },
         env: {
           GPUWARDEN_NVML_LIBRARY: library,
           GPUWARDEN_NVIDIA_SMI: smi.program,
@@ -229,6 +230,24 @@ describeWithParts(
       expect(table).toMatch(/^(?:0 .*| +)alice +busy +yes +70 % +5g$/m);
       expect(table).toMatch(/^ +games +\(on the host\) +5 % +2g$/m);
     });
+
+    test('who holds a GPU without working is idle, and why tells what would follow', async () => {
+      const is = (container: string, state: string) => (rows: readonly ExpositionRow[]) =>
+        rowsOf(rows, 'gpuwarden_container_activity', { container, state })[0]?.value === 1;
+      const rows = await holds(
+        (all) => is('holder', 'idle')(all) && is('busy', 'busy')(all) && is('lazy', 'busy')(all),
+        120_000,
+      );
+      const next = rowsOf(rows, 'gpuwarden_container_next_rung_timestamp_seconds', { policy: 'idle' });
+      expect(next.map(({ labels }) => labels.get('container'))).toEqual(['holder']);
+      const told = (await agent.cli('why', 'holder')).stdout;
+      expect(told).toContain('idle: its time runs: it has not worked for');
+      expect(told).toMatch(/idle timeout: 10m, default \(.*resource-limits\.yaml:1\)/);
+      expect(told).toContain('nothing is done to containers on this server yet');
+      expect((await agent.cli('why', 'busy')).stdout).toContain(
+        'idle: nothing against it: it is working now',
+      );
+    }, 150_000);
 
     test('a process on a device that its container was not given is a series of its own; one without process too', async () => {
       const [device, other] = scenario.devices;

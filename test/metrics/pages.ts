@@ -25,6 +25,7 @@ export async function render(
 ): Promise<{ readonly text: string; readonly log: readonly string[] }> {
   const log: string[] = [];
   const page = createMetricsPage({
+    judgements: () => new Map(),
     host: () => parts.host ?? 'gpu1',
     snapshot: () => parts.snapshot,
     agent: () => ({

@@ -5,9 +5,8 @@ import {
   type ContainerType,
   type EffectiveLimits,
   type LimitName,
-  type Origin,
-  type Position,
   containerTypes,
+  describeOrigin,
 } from '../../config/limits-model.ts';
 import { limitsFor } from '../../config/limits.ts';
 import { loadConfig } from '../../config/load.ts';
@@ -65,30 +64,6 @@ function formatLimit(limit: LimitName, value: number | null): string {
   if (value === null) return limit === 'removeAfterStopSeconds' ? 'never' : 'no limit';
   if (limit.endsWith('Seconds')) return formatDuration(value);
   return limit.endsWith('Bytes') ? formatSize(value) : String(value);
-}
-
-/** Where a value comes from, in words, with its place in the file. */
-export function describeOrigin(origin: Origin): string {
-  switch (origin.kind) {
-    case 'built-in':
-      return 'built-in (the file says nothing)';
-    case 'defaults':
-      return `default (${place(origin.at)})`;
-    case 'group':
-      return `group ${origin.group} (${place(origin.at)})`;
-    case 'container-type':
-      return `container type ${origin.type} (${place(origin.at)})`;
-    case 'override': {
-      const until = origin.expires === null ? '' : ` until ${origin.expires}`;
-      const by = origin.approvedBy === null ? '' : `, approved by ${origin.approvedBy}`;
-      const why = origin.reason === null ? '' : `: ${origin.reason}`;
-      return `override${until}${by}${why} (${place(origin.at)})`;
-    }
-  }
-}
-
-function place({ file, line }: Position): string {
-  return `${file}:${line}`;
 }
 
 function asJson({ user, group, values, origins }: EffectiveLimits) {

@@ -7,6 +7,7 @@ import { containerGpus } from './container-gpus.ts';
 import { containerInfo } from './container-info.ts';
 import { containerLimits } from './container-limits.ts';
 import { containerPressure } from './container-pressure.ts';
+import { containerRungs } from './container-rungs.ts';
 import { containerUsage } from './container-usage.ts';
 import { gpuAvailability } from './gpu-availability.ts';
 import { gpuDevices } from './gpu-devices.ts';
@@ -26,6 +27,7 @@ export const collectors: readonly Collector[] = [
   containerUsage,
   containerGpus,
   containerActivity,
+  containerRungs,
   containerPressure,
   containerDockerLabels,
 ];

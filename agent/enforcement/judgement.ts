@@ -1,0 +1,78 @@
+import type { ContainerId, UserName } from '../config/ids.ts';
+import type { Thresholds } from '../config/resource-limits.ts';
+import type { LabGpus } from '../lab/gpu/lab-gpus.ts';
+import { type LabContainer, type Snapshot, isRunning } from '../lab/snapshot.ts';
+import { containerPolicies } from '../policy/index.ts';
+import type { Verdict } from '../policy/verdict.ts';
+import { type LadderSettings, type Rung, rungsOf } from './ladder.ts';
+
+/** What one policy says of one container, and what follows when. */
+export interface Judgement {
+  readonly verdict: Verdict;
+  /** Empty unless the verdict's time runs. */
+  readonly rungs: readonly Rung[];
+  /** The rung that is due next; the last one once it is due. null: none. */
+  readonly next: Rung | null;
+}
+
+export interface JudgeOptions {
+  readonly thresholdsFor: (user: UserName | null) => Thresholds;
+  readonly ladder: LadderSettings;
+  /** Unix milliseconds. */
+  readonly nowMs: number;
+}
+
+/** Asks every policy about every container of a snapshot. The one place where they are asked, whoever wants to know. */
+export function judgeSnapshot(
+  snapshot: Snapshot,
+  options: JudgeOptions,
+): ReadonlyMap<ContainerId, readonly Judgement[]> {
+  const gpuDemand = gpuDemandOf(snapshot);
+  const judgements = new Map<ContainerId, readonly Judgement[]>();
+  for (const container of snapshot.containers)
+    judgements.set(container.record.id, judge(container, snapshot.gpus, gpuDemand, options));
+  return judgements;
+}
+
+function judge(
+  container: LabContainer,
+  gpus: LabGpus,
+  gpuDemand: number | null,
+  { thresholdsFor, ladder, nowMs }: JudgeOptions,
+): readonly Judgement[] {
+  const { ownership } = container.identity;
+  const subject = {
+    container,
+    gpus: gpus.containers.get(container.record.id) ?? null,
+    devices: gpus.devices,
+    thresholds: thresholdsFor(ownership.kind === 'owned' ? ownership.user : null),
+    gpuDemand,
+    nowMs,
+  };
+  return containerPolicies.map((policy) => {
+    const verdict = policy.judge(subject);
+    if (verdict.state !== 'running') return { verdict, rungs: [], next: null };
+    const rungs = rungsOf(verdict, ladder, null);
+    const next = rungs.find(({ dueMs }) => dueMs > nowMs) ?? rungs.at(-1) ?? null;
+    return { verdict, rungs, next };
+  });
+}
+
+/** Which share of the lab's GPU-equivalents is held by running containers, each device once; null: cannot be told. */
+function gpuDemandOf({ containers, gpus }: Snapshot): number | null {
+  const held = new Set<string>();
+  for (const { record } of containers) {
+    const theirs = isRunning(record) ? gpus.containers.get(record.id) : undefined;
+    for (const uuid of theirs?.allocated ?? []) held.add(uuid);
+  }
+  let all = 0;
+  let taken = 0;
+  for (const { uuid, weight, migEnabled } of gpus.devices) {
+    // A partitioned card is there as its instances.
+    if (migEnabled) continue;
+    if (weight === null) return null;
+    all += weight;
+    if (held.has(uuid)) taken += weight;
+  }
+  return all === 0 ? null : taken / all;
+}
