@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { containerTypes } from '../config/limits-model.ts';
-import { containerStates } from '../sources/docker/record.ts';
+import { type ContainerRecord, containerStates } from '../sources/docker/record.ts';
+import type { LabGpus } from './gpu/lab-gpus.ts';
 import { type LabContainer, type Snapshot, ownerLabel } from './snapshot.ts';
 
 const unknownOr = z.number().nullable();
@@ -24,6 +25,10 @@ export const ContainerView = z.object({
   memory_working_set_bytes: unknownOr,
   memory_limit_bytes: unknownOr,
   pids: unknownOr,
+  /** The devices that it was given; null: cannot be told. */
+  gpus: z.array(z.object({ gpu_uuid: z.string(), gpu: z.number() })).nullable(),
+  activity: z.enum(['busy', 'idle', 'unknown']).nullable(),
+  last_active_at: z.string().nullable(),
   idle_timeout_seconds: unknownOr,
   max_runtime_seconds: unknownOr,
 });
@@ -39,12 +44,15 @@ export type ContainersAnswer = z.infer<typeof ContainersAnswer>;
 
 /** The containers of a snapshot, those of one owner together. */
 export function viewContainers(snapshot: Snapshot, host: string): ContainersAnswer {
-  const containers = snapshot.containers.map((container) => viewContainer(container, snapshot.takenAtMs));
+  const containers = snapshot.containers.map((container) => viewContainer(container, snapshot));
   containers.sort((one, other) => compare(one.user, other.user) || compare(one.container, other.container));
   return { host, taken_at: new Date(snapshot.takenAtMs).toISOString(), containers };
 }
 
-function viewContainer({ record, identity, sample, cpuCores }: LabContainer, nowMs: number): ContainerView {
+function viewContainer(
+  { record, identity, sample, cpuCores, activity }: LabContainer,
+  { takenAtMs: nowMs, gpus }: Snapshot,
+): ContainerView {
   const { startedAtMs } = record;
   return {
     container_id: identity.shortId,
@@ -64,9 +72,19 @@ function viewContainer({ record, identity, sample, cpuCores }: LabContainer, now
     memory_working_set_bytes: sample?.memoryWorkingSetBytes ?? null,
     memory_limit_bytes: finite(sample?.memoryLimitBytes),
     pids: sample?.pids ?? null,
+    gpus: givenGpus(record, gpus),
+    activity: activity?.state ?? null,
+    last_active_at: activity === null ? null : new Date(activity.lastActiveMs).toISOString(),
     idle_timeout_seconds: identity.limits.values.idleTimeoutSeconds,
     max_runtime_seconds: identity.limits.values.maxRuntimeSeconds,
   };
+}
+
+function givenGpus({ id }: ContainerRecord, { containers, devices }: LabGpus): ContainerView['gpus'] {
+  const allocated = containers.get(id)?.allocated;
+  if (allocated === undefined) return [];
+  if (allocated === null) return null;
+  return devices.flatMap(({ uuid, index }) => (allocated.has(uuid) ? [{ gpu_uuid: uuid, gpu: index }] : []));
 }
 
 /** JSON has no infinity; no limit is null. */

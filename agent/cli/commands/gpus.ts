@@ -81,13 +81,20 @@ function rowsOf(device: GpuView): readonly (readonly string[])[] {
     device.temperature_celsius === null ? '?' : `${device.temperature_celsius} C`,
     device.idle_seconds === null ? '?' : idle(device.idle_seconds),
   ];
-  const [first, ...others] = device.holders.length === 0 ? [nobody(device)] : device.holders.map(holder);
+  const held = [...device.holders.map(holder), ...unattributed(device)];
+  const [first, ...others] = held.length === 0 ? [nobody(device)] : held;
   return [[...own, ...(first ?? [])], ...others.map((row) => [...own.map(() => ''), ...row])];
 }
 
 /** Nobody holds it, or nobody knows. A partitioned card is held by its instances' holders. */
 function nobody({ unavailable, mig_enabled }: GpuView): readonly string[] {
   return [unavailable === null ? (mig_enabled ? '(partitioned)' : '-') : '?', '', '', '', ''];
+}
+
+/** Memory of processes that belong to nobody who is known; the little that every driver has besides is left out. */
+function unattributed({ memory_unattributed_bytes: bytes }: GpuView): readonly (readonly string[])[] {
+  const worthSaying = bytes !== null && bytes >= 64 * 1024 ** 2;
+  return worthSaying ? [['?', '(unattributed)', '', '', formatSize(bytes)]] : [];
 }
 
 function holder(one: GpuHolderView): readonly string[] {

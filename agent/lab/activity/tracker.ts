@@ -135,6 +135,8 @@ export function createTracker(options: TrackerOptions): Tracker {
   function beginAfterGap(sample: ActivitySample, previous: ActivitySample | null): void {
     const since = uncoveredSince ?? previous;
     const complete = isComplete(sample);
+    // Of a container that ran before anybody looked nobody knows when it last worked.
+    if (since === null && sample.atMs - options.startedAtMs > longestStepMs) markActive(sample.atMs, 'gap');
     if (since !== null && complete && !provesIdle(since, sample)) markActive(sample.atMs, 'gap');
     // With something unknown still, the gap goes on.
     uncoveredSince = complete ? null : since;

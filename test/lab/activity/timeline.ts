@@ -45,10 +45,13 @@ export function createTimeline({
   hasGpu = true,
   hasEnergy = true,
   thresholds = usualThresholds,
+  startedSecondsAgo = 0,
 }: {
   readonly hasGpu?: boolean;
   readonly hasEnergy?: boolean;
   readonly thresholds?: SignalThresholds;
+  /** How long it has been running when the agent first looks. */
+  readonly startedSecondsAgo?: number;
 } = {}): Timeline {
   let nowMs = startMs;
   let monotonicMs = 5_000_000;
@@ -101,7 +104,8 @@ export function createTimeline({
   };
 
   function make(restored: TrackerState | null): Tracker {
-    return createTracker({ startedAtMs: startMs, thresholds: () => thresholds, longestStepMs, restored });
+    const startedAtMs = startMs - startedSecondsAgo * 1000;
+    return createTracker({ startedAtMs, thresholds: () => thresholds, longestStepMs, restored });
   }
 
   function add(gpu?: 'unknown'): void {

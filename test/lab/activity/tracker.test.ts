@@ -23,6 +23,13 @@ describe('a container that does nothing', () => {
     expect(idleSeconds(timeline)).toBe(4 * hour);
   });
 
+  test('and ran for days before the agent was installed may have worked until then', () => {
+    const timeline = createTimeline({ startedSecondsAgo: 10 * 24 * hour });
+    timeline.pass(10 * minute);
+    expect(timeline.activity).toMatchObject({ state: 'idle', lastActiveBy: 'gap' });
+    expect(idleSeconds(timeline)).toBe(10 * minute);
+  });
+
   test('may hold memory on a GPU: that is no work', () => {
     const timeline = createTimeline();
     timeline.pass(hour, { gpu: 0 });
