@@ -16,7 +16,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GpusAnswer } from '../../agent/lab/gpu/gpu-view.ts';
 import { createFakeNvidiaSmi } from '../gpu/fake-nvidia-smi.ts';
 import { buildMockLibrary } from '../gpu/mock-library.ts';
-import { gpu, gpuUuid } from '../gpu/presets.ts';
+import { cutUp, gpu, gpuUuid, smallInstance } from '../gpu/presets.ts';
 import { type Scenario, writeScenario } from '../gpu/scenario.ts';
 import { loadMachine, withValues } from '../gpu/smi-machines.ts';
 import { type RunningAgent, startAgent } from './agent.ts';
@@ -378,6 +378,50 @@ describeWithParts(
       await agent.cli('gpus', '--resume');
       await holds(seesWork);
       expect((await agent.cli('gpus', '--release', '--for', '2y')).stderr).toContain('for: expected');
+    }, 90_000);
+
+    test('of a MIG instance whose use nobody can see the memory is known, the work unknown and never zero', async () => {
+      const [card] = scenario.devices;
+      const [, lazy] = card?.processes ?? [];
+      if (card === undefined || lazy === undefined) throw new Error('there is a lazy process');
+      const instance = smallInstance(0, 2, { figures: { memoryUsedBytes: 4 * gibibyte } });
+      const { gpuInstanceId, computeInstanceId } = instance;
+      writeScenario(scenarioFile(), {
+        devices: [
+          {
+            ...card,
+            mig: cutUp([instance]),
+            processes: [{ ...lazy, instance: { gpuInstanceId, computeInstanceId } }],
+          },
+        ],
+      });
+      await agent.cli('gpus', '--release');
+      await agent.cli('gpus', '--resume');
+      const on = { gpu_uuid: instance.uuid };
+      const rows = await holds(
+        (all) =>
+          rowsOf(all, 'gpuwarden_container_gpu_memory_used_bytes', { container: 'lazy', ...on })[0]?.value ===
+          4 * gibibyte,
+      );
+      expect(rowsOf(rows, 'gpuwarden_gpu_info', on)[0]?.labels.get('mig_profile')).toBe('1g.5gb');
+      expect(rowsOf(rows, 'gpuwarden_gpu_weight', on)[0]?.value).toBeCloseTo(1 / 7);
+      for (const name of [
+        'gpuwarden_gpu_utilization_ratio',
+        'gpuwarden_gpu_busy_seconds_total',
+        'gpuwarden_container_gpu_busy_seconds_total',
+      ])
+        expect(rowsOf(rows, name, on)).toEqual([]);
+      const missing = rowsOf(rows, 'gpuwarden_gpu_unavailable', { ...on, reason: 'unsupported' });
+      expect(missing.map(({ labels }) => labels.get('figure'))).toEqual(
+        expect.arrayContaining(['utilization_ratio', 'work']),
+      );
+      await holds(
+        (all) =>
+          rowsOf(all, 'gpuwarden_container_activity', { container: 'lazy', state: 'unknown' })[0]?.value ===
+          1,
+      );
+      expect(await promtoolCheck(await agent.scrape())).toBe('');
+      expect((await agent.cli('why', 'lazy')).stdout).toContain('idle: cannot be told, so nothing follows');
     }, 90_000);
   },
 );
