@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { parseDuration } from '../config/units.ts';
 import { viewGpus } from '../lab/gpu/gpu-view.ts';
 import type { Snapshot } from '../lab/snapshot.ts';
+import type { SourceState } from '../sources/source-state.ts';
 import type { Door } from './access.ts';
 
 export interface GpuRoutesOptions {
@@ -14,6 +15,8 @@ export interface GpuRoutesOptions {
 
 /** What may be done about the driver: an admin needs it for themselves to reset a GPU or to change the driver. */
 export interface GpuControl {
+  /** `down` after a release: something of ours still holds the driver. */
+  readonly state: SourceState;
   readonly releasedUntilMs: number | null;
   release(forMs: number): Promise<void>;
   resume(): void;
@@ -60,10 +63,14 @@ export function addGpuRoutes(api: FastifyInstance, options: GpuRoutesOptions): v
     if (!asked.success)
       return await reply.code(400).send({ error: 'bad_request', message: z.prettifyError(asked.error) });
     await gpus.release(asked.data.for);
-    return { released_until: new Date(gpus.releasedUntilMs ?? Date.now()).toISOString() };
+    const { state } = gpus;
+    return {
+      released_until: new Date(gpus.releasedUntilMs ?? Date.now()).toISOString(),
+      problem: state.kind === 'down' ? `${state.reason}; ${state.advice}` : null,
+    };
   });
   api.post('/gpus/resume', async () => {
     gpus.resume();
-    return { released_until: null };
+    return { released_until: null, problem: null };
   });
 }

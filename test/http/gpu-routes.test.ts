@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import type { GpuControl } from '../../agent/http/gpu-routes.ts';
 import { GpusAnswer } from '../../agent/lab/gpu/gpu-view.ts';
 import { type Served, serve } from './servers.ts';
 
@@ -8,12 +9,13 @@ afterEach(async () => {
 });
 
 /** A server whose control over the driver notes what it is asked. */
-function start(door: 'port' | 'unix-socket') {
+function start(door: 'port' | 'unix-socket', state: GpuControl['state'] = { kind: 'absent' }) {
   const asked: (number | 'resume')[] = [];
   let releasedUntilMs: number | null = null;
   served = serve({
     door,
     gpus: {
+      state,
       get releasedUntilMs() {
         return releasedUntilMs;
       },
@@ -47,11 +49,25 @@ describe('the GPUs', () => {
     const { app, asked } = start('unix-socket');
     expect((await app.inject({ method: 'POST', url: '/api/v1/gpus/release' })).json()).toEqual({
       released_until: '2026-03-01T12:30:00.000Z',
+      problem: null,
     });
     expect((await app.inject({ method: 'POST', url: '/api/v1/gpus/resume' })).json()).toEqual({
       released_until: null,
+      problem: null,
     });
     expect(asked).toEqual([1_800_000, 'resume']);
+  });
+
+  test('that something of ours still holds are not called released', async () => {
+    const held = {
+      kind: 'down',
+      sinceMs: 0,
+      reason: 'process 7 hangs in the driver',
+      advice: 'reboot',
+    } as const;
+    const { app } = start('unix-socket', held);
+    const answer = await app.inject({ method: 'POST', url: '/api/v1/gpus/release' });
+    expect(answer.json()).toMatchObject({ problem: 'process 7 hangs in the driver; reboot' });
   });
 
   test.each([{ for: '2d' }, { for: 'soon' }, { for: 5 }, { for: '0s' }, { fro: '5m' }, [], 'x'])(

@@ -29,7 +29,12 @@ export function serve(options: Partial<ServerOptions> = {}): Served {
     metricsTokenFile: () => null,
     apiTokenFile: () => null,
     snapshot: () => snapshotOf({ containers: [{ name: 'training', labels: { 'gpuwarden.user': 'alice' } }] }),
-    gpus: { releasedUntilMs: null, release: () => Promise.resolve(), resume: () => undefined },
+    gpus: {
+      state: { kind: 'absent' },
+      releasedUntilMs: null,
+      release: () => Promise.resolve(),
+      resume: () => undefined,
+    },
     judgements: () => new Map(),
     mode: () => 'observe',
     page: { render: (format) => Promise.resolve(format === 'text' ? page : `${page}# EOF\n`) },

@@ -13,11 +13,11 @@ interface Options {
   readonly for?: string;
 }
 
-const ReleaseAnswer = z.object({ released_until: z.string().nullable() });
+const ReleaseAnswer = z.object({ released_until: z.string().nullable(), problem: z.string().nullable() });
 
 /** `gpuwarden gpus`: what every GPU does and for whom; with `--release` the agent lets go of the driver. */
 export const gpus: Command = {
-  register(program, context) {
+  register(program, context, setExitCode) {
     program
       .command('gpus')
       .description('list the GPUs with who holds them, who runs on them, and since when they are idle')
@@ -33,7 +33,8 @@ export const gpus: Command = {
           const path = `/api/v1/gpus/${options.release ? 'release' : 'resume'}`;
           const answer = ReleaseAnswer.parse(await askAgent(socket, path, { method: 'POST', body }));
           if (options.json) stdout(`${JSON.stringify(answer, null, 2)}\n`);
-          else stdout(describeRelease(answer.released_until));
+          else stdout(describeRelease(answer));
+          if (answer.problem !== null) setExitCode(1);
           return;
         }
         const answer = GpusAnswer.parse(await askAgent(socket, '/api/v1/gpus'));
@@ -42,7 +43,8 @@ export const gpus: Command = {
   },
 };
 
-function describeRelease(until: string | null): string {
+function describeRelease({ released_until: until, problem }: z.infer<typeof ReleaseAnswer>): string {
+  if (problem !== null) return `the driver is still held: ${printable(problem)}\n`;
   return until === null
     ? 'the agent reads the GPUs again\n'
     : `the agent has let go of the driver until ${until}; end it sooner with: gpuwarden gpus --resume\n`;

@@ -140,7 +140,8 @@ export function startGpus(options: GpusOptions): Gpus {
   }
 
   function stateOf(): SourceState {
-    if (released !== null) return { kind: 'absent' };
+    // What cannot let go is the one thing that is wrong then.
+    if (released !== null) return first.state.kind === 'down' ? first.state : { kind: 'absent' };
     const { state } = current() ?? (first.state.kind === 'absent' ? (fallback ?? first) : first);
     switch (state.kind) {
       case 'starting':

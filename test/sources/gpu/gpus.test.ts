@@ -132,6 +132,14 @@ describe('the GPUs of a machine', () => {
     expect(smi.calls.at(-1)).toBe('resume');
   });
 
+  test('that a child of ours cannot let go of are not called released', async () => {
+    const { nvml, gpus } = createBench();
+    nvml.go(up);
+    await gpus.release(60_000);
+    nvml.go({ kind: 'down', sinceMs: 1, reason: 'process 7 hangs in the driver', advice: 'reboot' });
+    expect(gpus.state).toMatchObject({ kind: 'down', reason: 'process 7 hangs in the driver' });
+  });
+
   test('are taken up again by themselves when the time is over', async () => {
     const { nvml, gpus } = createBench();
     nvml.go(up);

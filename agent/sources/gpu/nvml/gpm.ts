@@ -42,6 +42,8 @@ interface Slot {
 
 /** `NVML_GPM_METRIC_GRAPHICS_UTIL`, which is what utilisation is elsewhere, and `NVML_GPM_METRIC_SM_UTIL`. */
 const metrics = [1, 2] as const;
+/** Counters that are read one after the other may add up to a little more than everything. */
+const mostPercent = 105;
 
 const out = allocate(8);
 const supportOut = allocate(gpmSupport.bytes);
@@ -104,8 +106,8 @@ export function createGpmReader(calls: NvmlCalls, card: bigint, health: Health):
       code = get === null ? codes.functionNotFound : get(metricsOut);
       if (code === codes.success) code = readInt32(metricsOut, gpmMetrics.firstCode);
       const percent = metricsOut.getFloat64(gpmMetrics.firstValue, true);
-      if (code === codes.success && percent >= 0 && percent <= 100) {
-        const utilization = percent / 100;
+      if (code === codes.success && percent >= 0 && percent < mostPercent) {
+        const utilization = Math.min(percent, 100) / 100;
         const busySeconds = utilization * elapsedSeconds;
         return { utilization, busy: { busySeconds, coveredSeconds: elapsedSeconds } };
       }

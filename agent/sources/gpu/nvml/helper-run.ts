@@ -42,10 +42,12 @@ export function runHelper(options: HelperRunOptions): HelperRun {
   const { silenceMs, openMs, termMs, killMs } = options;
   const { promise: outcome, resolve: settle } = Promise.withResolvers<RunOutcome>();
   let heardMs = performance.now();
+  let lookedMs = heardMs;
   let patienceMs = openMs;
   let healthySinceMs: number | null = null;
   /** Whether it is known why it ends. */
   let told = false;
+  let unloadable: string | null = null;
   const helper = startHelper({ env: options.env, termMs, killMs, onMessage });
   // Longer than anybody here waits: it is for the case that nobody is here any more.
   const spareMs = termMs + killMs + 1_000;
@@ -54,7 +56,8 @@ export function runHelper(options: HelperRunOptions): HelperRun {
     hangSeconds: (silenceMs + spareMs) / 1000,
     openSeconds: (openMs + spareMs) / 1000,
   } satisfies StartMessage);
-  const watch = setInterval(lookAfter, Math.min(1_000, silenceMs / 4));
+  const watchMs = Math.min(1_000, silenceMs / 4);
+  const watch = setInterval(lookAfter, watchMs);
   void helper.ended.then(over);
   void outcome.then(() => clearInterval(watch));
 
@@ -87,18 +90,21 @@ export function runHelper(options: HelperRunOptions): HelperRun {
         options.onFailure(message);
         break;
       case 'outdated':
-        told = true;
-        options.onFailure(message);
+        giveUp(message);
         break;
       case 'unloadable':
-        told = true;
-        settle({ kind: 'unloadable', reason: message.reason });
+        unloadable = message.reason;
+        void end();
         break;
     }
   }
 
   function lookAfter(): void {
-    const silentMs = performance.now() - heardMs;
+    const nowMs = performance.now();
+    // Who was held up has not heard what was said meanwhile.
+    if (nowMs - lookedMs > 3 * watchMs) heardMs = nowMs;
+    lookedMs = nowMs;
+    const silentMs = nowMs - heardMs;
     if (told || silentMs <= patienceMs) return;
     giveUp({
       reason: `the NVIDIA driver has not answered for ${Math.round(silentMs / 1000)} s`,
@@ -114,7 +120,8 @@ export function runHelper(options: HelperRunOptions): HelperRun {
 
   function over(how: string): void {
     if (!told) options.onFailure({ reason: `the process that reads the GPUs ${how}`, advice: restarted });
-    settle({ kind: 'ended', healthyMs: healthySinceMs === null ? 0 : performance.now() - healthySinceMs });
+    const healthyMs = healthySinceMs === null ? 0 : performance.now() - healthySinceMs;
+    settle(unloadable === null ? { kind: 'ended', healthyMs } : { kind: 'unloadable', reason: unloadable });
   }
 }
 

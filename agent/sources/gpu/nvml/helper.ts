@@ -16,6 +16,7 @@ else if (process.send !== undefined) serve();
 
 function serve(): void {
   let collector: Collector | null = null;
+  let startDeadline = (): void => undefined;
   // The agent is stopped in the same way, and tells us when it is our turn.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', end);
@@ -32,6 +33,7 @@ function serve(): void {
     known,
   }: StartMessage): Promise<void> {
     const deadline = await createDeadline();
+    startDeadline = () => deadline(hangSeconds);
     const loaded = await loadNvml(library);
     if (loaded.kind === 'unloadable') {
       last(loaded);
@@ -48,14 +50,14 @@ function serve(): void {
         send({ kind: 'opening' });
       },
       onOpened() {
-        deadline(hangSeconds);
+        startDeadline();
         send({ kind: 'opened' });
       },
     });
     beat(collector, performance.now());
 
     function beat(of: Collector, dueMs: number): void {
-      deadline(hangSeconds);
+      startDeadline();
       const cycle = of.cycle({ monotonicMs: uptimeMs(), unixMs: Date.now() });
       deadline(0);
       if (cycle.kind === 'outdated') {
@@ -75,6 +77,7 @@ function serve(): void {
   }
 
   function end(): void {
+    startDeadline();
     collector?.close();
     process.exit(0);
   }

@@ -105,9 +105,9 @@ export function createMigReader(
     const code = attributesOf === null ? codes.functionNotFound : attributesOf(handle, attributesOut);
     const described = code === codes.success;
     const shape = described ? Buffer.from(attributesOut.buffer).toString('base64') : '';
-    const fingerprint = `${handle} ${uuid} ${gpuInstanceId} ${computeInstanceId} ${shape}`;
+    const fingerprint = `${uuid} ${gpuInstanceId} ${computeInstanceId} ${shape}`;
     const before = known.get(fingerprint);
-    if (before !== undefined) return before;
+    if (before !== undefined) return { ...before, handle };
     const profile = profileByName(handle) ?? (described ? profileByShape() : null);
     return {
       handle,

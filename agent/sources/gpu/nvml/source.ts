@@ -1,6 +1,6 @@
 import type { GpuSource, GpuSourceOptions, GpuSourceState } from '../gpu-source.ts';
 import type { GpuDeviceReading, GpuReading } from '../reading.ts';
-import { type CodeCache, createCodeCache } from './code-cache.ts';
+import { createCodeCache } from './code-cache.ts';
 import type { Failure } from './codes.ts';
 import { helperNodeOptions, helperProgram } from './helper-process.ts';
 import { type HelperRun, type RunOutcome, type RunTimings, runHelper } from './helper-run.ts';
@@ -47,10 +47,12 @@ export function createNvmlSource(options: NvmlSourceOptions): GpuSource {
   let again = false;
   let pauseMs = 0;
   let run: HelperRun | null = null;
-  let cache: CodeCache | null = null;
   let devices: readonly GpuDeviceReading[] = [];
   let troubled = '';
+  /** Resolved when there is something to do. */
   let alarm = Promise.withResolvers<void>();
+  /** Resolved when nothing is run any more, because an admin wants it so. */
+  let parked = Promise.withResolvers<void>();
   const supervision = supervise();
 
   return {
@@ -62,50 +64,55 @@ export function createNvmlSource(options: NvmlSourceOptions): GpuSource {
       return restarts;
     },
     async release() {
-      if (wanted === 'stopped') return;
-      wanted = 'released';
-      await letGo();
-      if (wanted !== 'released') return;
-      // A GPU that an admin takes out meanwhile is not missing.
-      devices = [];
-      become(stuck.size === 0 ? { kind: 'released', sinceMs: Date.now() } : down(held()));
+      if (wanted === 'running') {
+        wanted = 'released';
+        parked = Promise.withResolvers<void>();
+        letGo();
+      }
+      await parked.promise;
     },
     resume() {
       if (wanted !== 'released') return;
       wanted = 'running';
       become({ kind: 'starting' });
+      parked.resolve();
       alarm.resolve();
     },
     async stop() {
       wanted = 'stopped';
-      await letGo();
+      letGo();
       await supervision;
-      cache?.dispose();
     },
   };
 
-  /** Resolves when the helper has ended, or cannot. */
-  async function letGo(): Promise<void> {
+  function letGo(): void {
     alarm.resolve();
-    await run?.end();
+    void run?.end();
   }
 
   async function supervise(): Promise<void> {
     // Whoever makes the source has it before it calls back.
     await Promise.resolve();
-    cache = createCodeCache([...helperNodeOptions, helperProgram, primeArgument]);
-    await cache.ready;
+    const { env, ready } = createCodeCache([...helperNodeOptions, helperProgram, primeArgument]);
+    await ready;
     for (;;) {
-      if (wanted === 'stopped') return;
+      if (wanted === 'stopped') break;
+      if (wanted === 'released') {
+        // A GPU that an admin takes out meanwhile is not missing.
+        devices = [];
+        become(stuck.size === 0 ? { kind: 'released', sinceMs: Date.now() } : down(held()));
+        parked.resolve();
+      }
       if (wanted === 'released' || stuck.size >= mostStuck) {
         await wokenOr(Infinity);
         continue;
       }
-      run = startRun(cache.env);
+      run = startRun(env);
       const outcome = await run.outcome;
       run = null;
       await wokenOr(pauseAfter(outcome));
     }
+    parked.resolve();
   }
 
   /** Waits until something is to be done, or so long. */
@@ -123,7 +130,9 @@ export function createNvmlSource(options: NvmlSourceOptions): GpuSource {
       env,
       start: { library, intervalMs, known: knownOf(devices) },
       onReading,
-      onFailure: (failure) => become(down(failure)),
+      onFailure(failure) {
+        if (wanted === 'running') become(down(failure));
+      },
     });
   }
 
@@ -150,7 +159,7 @@ export function createNvmlSource(options: NvmlSourceOptions): GpuSource {
     switch (outcome.kind) {
       case 'unloadable':
         pauseMs = 0;
-        become({ kind: 'absent', reason: outcome.reason, advice: libraryAdvice });
+        if (wanted === 'running') become({ kind: 'absent', reason: outcome.reason, advice: libraryAdvice });
         return timings.absentMs;
       case 'ended':
         if (outcome.healthyMs >= timings.healthyMs) pauseMs = 0;
@@ -160,7 +169,7 @@ export function createNvmlSource(options: NvmlSourceOptions): GpuSource {
         const pid = outcome.helper.pid ?? 0;
         stuck.add(pid);
         void outcome.helper.ended.then(() => unstick(pid));
-        become(down(held()));
+        if (wanted === 'running') become(down(held()));
         return timings.stuckMs;
       }
     }
@@ -169,8 +178,7 @@ export function createNvmlSource(options: NvmlSourceOptions): GpuSource {
   function unstick(pid: number): void {
     stuck.delete(pid);
     log.info({ pid }, 'a process that hung in the NVIDIA driver has ended');
-    if (wanted === 'released' && stuck.size === 0) become({ kind: 'released', sinceMs: Date.now() });
-    else alarm.resolve();
+    if (run === null) alarm.resolve();
   }
 
   function held(): Failure {
@@ -189,8 +197,6 @@ export function createNvmlSource(options: NvmlSourceOptions): GpuSource {
 
   function become(next: GpuSourceState): void {
     if (wanted === 'stopped' || isSame(state, next)) return;
-    // A helper that is told to end may still have something to say.
-    if (wanted === 'released' && run !== null && next.kind !== 'released') return;
     state = next;
     if (next.kind === 'down') log.warn({ reason: next.reason, advice: next.advice }, 'NVML cannot be read');
     if (next.kind === 'up') log.info('reading GPUs through NVML');

@@ -53,9 +53,9 @@ export interface WorkChainOptions {
  * ones: NV2080_CTRL_PERF_GPUMON_SAMPLE_COUNT_PERFMON_UTIL), and nvml.h documents one each 1/6 to 1 second, so the
  * fastest device forgets after 12 seconds. What is older is not covered, whatever the driver would answer.
  */
-export const reachUs = 10_000_000;
+const reachUs = 10_000_000;
 /** The longest documented sample period: where the driver has no newer sample, it cannot speak of this time yet. */
-export const longestPeriodUs = 1_000_000;
+const longestPeriodUs = 1_000_000;
 /** PID_MAX_LIMIT of a 64-bit kernel, proc_sys_kernel(5). */
 const largestPid = 4_194_304;
 
@@ -90,9 +90,13 @@ export function createWorkChain({ isRunning }: WorkChainOptions): WorkChain {
   function answersOf(ask: SampleQuestions, now: Instant): Answers {
     const known = clock !== null;
     const answers = askAll(ask, known ? seenUs : 0);
-    const newestUs = known ? 0 : newestOf(answers);
-    clock ??= newestUs > 0 ? clockOf(newestUs, now) : null;
-    if (known || clock === null) return answers;
+    if (known) return answers;
+    // Some stamps may be garbage.
+    clock =
+      stampsOf(answers)
+        .map((stampUs) => clockOf(stampUs, now))
+        .find((found) => found !== null) ?? null;
+    if (clock === null) return answers;
     seenUs += onClock(clock, now) - onClock('uptime', now);
     return askAll(ask, seenUs);
   }
@@ -105,7 +109,7 @@ export function createWorkChain({ isRunning }: WorkChainOptions): WorkChain {
     const found = typeof processes === 'string' ? [] : processes;
     const samples = found.filter((sample) => isStamped(sample) && isPlausible(sample.pid, listed));
     const device = typeof whole === 'string' ? null : whole.filter(isStamped).toSorted(byTime);
-    const newestUs = newestOf({ processes: samples, device: device ?? [] });
+    const newestUs = Math.max(0, ...stampsOf({ processes: samples, device: device ?? [] }));
     const endUs = newestUs > 0 ? newestUs : Math.max(startUs, nowUs(now) - longestPeriodUs);
     // Where nobody answers, whoever answers next time speaks of this time too.
     if (typeof processes !== 'string' || device !== null) seenUs = endUs;
@@ -141,11 +145,10 @@ function askAll(ask: SampleQuestions, sinceUs: number): Answers {
   return { device, processes: ask.processes(sinceUs) };
 }
 
-function newestOf({ processes, device }: Answers): number {
-  const stamps = [processes, device].flatMap((answer) =>
+function stampsOf({ processes, device }: Answers): readonly number[] {
+  return [device, processes].flatMap((answer) =>
     typeof answer === 'string' ? [] : answer.map(({ timeUs }) => timeUs),
   );
-  return Math.max(0, ...stamps);
 }
 
 /** It covers nothing, but tells whether there will be anything. */

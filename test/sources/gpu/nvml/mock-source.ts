@@ -6,6 +6,7 @@ import type { GpuSource, GpuSourceState } from '../../../../agent/sources/gpu/gp
 import { type NvmlTimings, createNvmlSource } from '../../../../agent/sources/gpu/nvml/source.ts';
 import type { GpuReading } from '../../../../agent/sources/gpu/reading.ts';
 import { buildMockLibrary } from '../../../gpu/mock-library.ts';
+import { gpu } from '../../../gpu/presets.ts';
 import type { Scenario } from '../../../gpu/scenario.ts';
 import { type MockMachine, buildMockBefore, createMockMachine } from './mock-machine.ts';
 
@@ -28,10 +29,16 @@ export interface MockSourceOptions {
   readonly hasLibrary?: boolean;
 }
 
+export const healthy: Scenario = { devices: [gpu(0), gpu(1)] };
+export const hanging: Scenario = {
+  ...healthy,
+  faults: [{ symbol: 'nvmlDeviceGetPowerUsage', answer: 'hang' }],
+};
+
 export const intervalMs = 50;
 /** Everything that takes seconds in real life, for a machine that is busy with other tests. */
 const fast: NvmlTimings = {
-  silenceMs: 800,
+  silenceMs: 1_500,
   openMs: 10_000,
   termMs: 400,
   killMs: 3_000,
@@ -108,4 +115,9 @@ export function isRunning(pid: number): boolean {
 
 export async function ends(pid: number): Promise<void> {
   await expect.poll(() => isRunning(pid), waitMs).toBe(false);
+}
+
+/** The kinds of states that a source went through. */
+export function kinds(mock: MockSource): readonly GpuSourceState['kind'][] {
+  return mock.states.map(({ kind }) => kind);
 }

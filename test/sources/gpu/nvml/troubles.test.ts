@@ -62,6 +62,9 @@ describeWithParts(['gcc'], 'a GPU that falls off the bus', () => {
       work: { coveredSeconds: expect.closeTo(1, 0) },
     });
     expect(collector.after(1)).toMatchObject({ troubles: [] });
+    const before = inits(collector);
+    for (let second = 0; second < 100; second += 1) collector.read(1);
+    expect(inits(collector)).toBe(before);
   });
 
   it('takes its MIG instances with it, which stay listed too', async () => {

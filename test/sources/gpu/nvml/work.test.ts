@@ -139,6 +139,27 @@ describe('the work of processes', () => {
     expect(after(1, 0).busy).toEqual({ coveredSeconds: 1, busySeconds: 0 });
   });
 
+  it('is known though the stamps of some samples are garbage', () => {
+    const samples = createFakeSamples({ ...usual, samplesIdle: null });
+    const chain = createWorkChain({ isRunning: () => true });
+    const garbage = { pid: 1, percent: 7, timeUs: 2 ** 60 };
+    const ask: SampleQuestions = {
+      ...samples.ask,
+      processes(sinceUs) {
+        const answer = samples.ask.processes(sinceUs);
+        return typeof answer === 'string' ? answer : [garbage, ...answer];
+      },
+    };
+    const readings = [1, 2].map((seconds) => {
+      for (let count = 0; count < 5; count += 1) samples.pass(new Map([[1, 50]]));
+      return chain.advance(at(seconds), { listed, utilization: 0.5 }, ask);
+    });
+    expect(readings.at(-1)?.work).toMatchObject({
+      coveredSeconds: 1,
+      processes: [{ pid: 1, busySeconds: expect.closeTo(0.5, 6) }],
+    });
+  });
+
   it('in samples one by one is the sum of them', () => {
     const { after } = chainOn({ isDetailed: true });
     after(1, 0);
