@@ -5,6 +5,7 @@ import type { GpuRequest } from '../../../agent/sources/docker/gpu-request.ts';
 import type { ContainerRecord } from '../../../agent/sources/docker/record.ts';
 import type { ProcessOrigin } from '../../../agent/sources/process-origin.ts';
 import type { UserLookup } from '../../../agent/sources/users.ts';
+import { recordOf } from '../records.ts';
 import { gpu, process, reading, uuidOf } from './readings.ts';
 
 function idOf(digit: string): ContainerId {
@@ -28,21 +29,7 @@ function createBench() {
     asked,
     world,
     run: (id: ContainerId, gpuRequest: GpuRequest): void => {
-      containers.set(id, {
-        id,
-        name: 'training',
-        image: 'pytorch',
-        labels: new Map(),
-        state: 'running',
-        pid: 1,
-        createdAtMs: 1,
-        startedAtMs: 1,
-        bindMounts: [],
-        ownNetwork: true,
-        autoRemove: false,
-        gpuRequest,
-        resources: { cpus: null, memoryBytes: null, pidsLimit: null },
-      });
+      containers.set(id, { ...recordOf({ id }), gpuRequest });
     },
     books: createGpuBooks({
       containers: () => containers,
