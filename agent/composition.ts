@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { startActivityParts } from './composition-activity.ts';
 import { startGpuParts } from './composition-gpus.ts';
 import type { Config } from './config/load.ts';
 import { formatProblem } from './config/problem.ts';
@@ -12,7 +12,6 @@ import { usualLadder } from './enforcement/ladder.ts';
 import { isLoopback } from './http/access.ts';
 import { type Readiness, createServer } from './http/server.ts';
 import { prepareSocketPath, restrictSocket } from './http/unix-socket.ts';
-import { createActivityBook } from './lab/activity/book.ts';
 import { createLab } from './lab/lab.ts';
 import { bookOf } from './lab/limits-book.ts';
 import { createInstruments } from './metrics/instruments.ts';
@@ -78,6 +77,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     onChange: () => lab.refreshGpus(),
     log,
   });
+  const activity = startActivityParts({
+    dataDirectory,
+    version,
+    longestStepMs: 3.5 * settings.intervals.containersSeconds * 1000,
+    log,
+  });
   const presence = startPresence({
     proc: settings.paths.proc,
     listProcesses: (target) => sampler.listProcesses(target),
@@ -92,12 +97,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     limits: () => bookOf(watcher.current, new Date()),
     host: () => host.sample,
     filesystems: () => host.filesystems,
-    sources: () => ({ docker: docker.state, gpu: gpus.control.state, ...host.states }),
-    activity: createActivityBook({
-      run: randomUUID(),
-      longestStepMs: 3.5 * settings.intervals.containersSeconds * 1000,
-      kept: [],
-    }),
+    sources: () => ({ docker: docker.state, gpu: gpus.control.state, store: activity.state, ...host.states }),
+    activity: activity.book,
     presence: () => presence.lastTyped,
     // Nothing is: containers come from elsewhere until there is a launcher.
     createdByAgent: () => false,
@@ -129,11 +130,22 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const judgements = (): ReturnType<typeof judgeSnapshot> => {
     const { snapshot } = lab;
     if (snapshot === null) return new Map();
-    const book = bookOf(watcher.current, new Date());
+    const config = watcher.current;
+    const nowMs = Date.now();
+    const book = bookOf(config, new Date(nowMs));
     return judgeSnapshot(snapshot, {
       thresholdsFor: (user) => book.thresholdsFor(user),
+      protection: {
+        exemptions: config.limits.exemptions,
+        mayProtect: config.limits.policies.may_protect ?? [],
+        trust: book.trust,
+        // Nobody can say so yet: the commands for it come with enforcement.
+        protections: new Map(),
+        keeps: new Map(),
+        nowMs,
+      },
       ladder: usualLadder,
-      nowMs: Date.now(),
+      nowMs,
     });
   };
   const page = createMetricsPage({
@@ -189,6 +201,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       host.stop(),
       gpus.stop(),
       presence.stop(),
+      activity.stop(),
     ]);
     sampler.close();
   };

@@ -81,7 +81,7 @@ export function namedUsers(limits: ResourceLimits): readonly UserName[] {
 }
 
 /** The day itself still counts, in the machine's own time zone. */
-export function hasExpired({ expires }: Override, now: Date): boolean {
+export function hasExpired({ expires }: Pick<Override, 'expires'>, now: Date): boolean {
   return expires !== null && expires < localDay(now);
 }
 

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { type Exemptions, noExemptions, understandExemptions } from './exemptions.ts';
 import { type GroupName, type UserName, parseUserName } from './ids.ts';
 import { problemsOf, withoutIssues } from './issues.ts';
 import { translateLegacy } from './legacy.ts';
@@ -47,6 +48,7 @@ export interface ResourceLimits {
   readonly overrides: ReadonlyMap<UserName, Override>;
   readonly types: ReadonlyMap<ContainerType, LimitsSection>;
   readonly policies: Thresholds;
+  readonly exemptions: Exemptions;
 }
 
 export interface LimitsReading {
@@ -67,6 +69,7 @@ export const noLimitsFile: ResourceLimits = {
   overrides: new Map(),
   types: new Map(),
   policies: {},
+  exemptions: noExemptions,
 };
 
 /**
@@ -92,6 +95,7 @@ export function readResourceLimits(document: YamlDocument, directory: string, to
 
   const parsed = ResourceLimitsFile.safeParse(translation.data);
   if (!parsed.success) problems.push(...problemsOf(parsed.error, document, knownKeys, originOf));
+  const refused = new Set((parsed.error?.issues ?? []).map(({ path }) => JSON.stringify(path)));
   const readable = parsed.success
     ? parsed
     : ResourceLimitsFile.safeParse(withoutIssues(translation.data, parsed.error));
@@ -139,6 +143,7 @@ export function readResourceLimits(document: YamlDocument, directory: string, to
         }),
       ),
       policies: file.policies ?? {},
+      exemptions: exemptionsOf(file),
     };
   }
 
@@ -247,6 +252,16 @@ export function readResourceLimits(document: YamlDocument, directory: string, to
       });
     }
     return overrides;
+  }
+
+  function exemptionsOf({ exemptions }: ResourceLimitsFile): Exemptions {
+    return understandExemptions(exemptions, {
+      today,
+      positionOf: (path) => document.positionOf(originOf(path)),
+      isRefused: (path) => refused.has(JSON.stringify(path)),
+      problem: (path, message) => problems.push(at(path, message)),
+      warning: (path, message) => warnings.push(at(path, message)),
+    });
   }
 }
 

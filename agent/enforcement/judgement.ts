@@ -1,8 +1,11 @@
 import type { ContainerId, UserName } from '../config/ids.ts';
 import type { Thresholds } from '../config/resource-limits.ts';
+import { believedOwner } from '../lab/believed-owner.ts';
 import type { LabGpus } from '../lab/gpu/lab-gpus.ts';
 import { type LabContainer, type Snapshot, isRunning } from '../lab/snapshot.ts';
 import { containerPolicies } from '../policy/index.ts';
+import { judgeContainer } from '../policy/judge.ts';
+import { type ProtectionFacts, protectionOf } from '../policy/protection.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import { type LadderSettings, type Rung, rungsOf } from './ladder.ts';
 
@@ -17,6 +20,7 @@ export interface Judgement {
 
 export interface JudgeOptions {
   readonly thresholdsFor: (user: UserName | null) => Thresholds;
+  readonly protection: ProtectionFacts;
   readonly ladder: LadderSettings;
   /** Unix milliseconds. */
   readonly nowMs: number;
@@ -38,19 +42,20 @@ function judge(
   container: LabContainer,
   gpus: LabGpus,
   gpuDemand: number | null,
-  { thresholdsFor, ladder, nowMs }: JudgeOptions,
+  { thresholdsFor, protection, ladder, nowMs }: JudgeOptions,
 ): readonly Judgement[] {
-  const { ownership } = container.identity;
+  const owner = believedOwner(container.identity.ownership, protection.trust);
   const subject = {
     container,
     gpus: gpus.containers.get(container.record.id) ?? null,
     devices: gpus.devices,
-    thresholds: thresholdsFor(ownership.kind === 'owned' ? ownership.user : null),
+    thresholds: thresholdsFor(owner),
     gpuDemand,
     nowMs,
   };
+  const protectedBy = protectionOf(container, protection);
   return containerPolicies.map((policy) => {
-    const verdict = policy.judge(subject);
+    const verdict = judgeContainer(policy, subject, protectedBy);
     if (verdict.state !== 'running') return { verdict, rungs: [], next: null };
     const rungs = rungsOf(verdict, ladder, null);
     const next = rungs.find(({ dueMs }) => dueMs > nowMs) ?? rungs.at(-1) ?? null;

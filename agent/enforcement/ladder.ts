@@ -34,11 +34,10 @@ export function rungsOf(
   if (action === 'flag') return [{ name: 'flag', dueMs: deadlineMs }];
   const leadMs = settings.leadSeconds * 1000;
   const finalDueMs = Math.max(sinceMs, deadlineMs - leadMs);
-  const at = (share: number) => sinceMs + share * (deadlineMs - sinceMs);
-  const [first, second] = settings.noticeShares;
+  const at = (share: number) => sinceMs + Math.round(share * (deadlineMs - sinceMs));
   const notices: readonly Rung[] = [
-    { name: 'notice-1', dueMs: at(first) },
-    { name: 'notice-2', dueMs: at(second) },
+    { name: 'notice-1', dueMs: at(Math.min(...settings.noticeShares)) },
+    { name: 'notice-2', dueMs: at(Math.max(...settings.noticeShares)) },
   ];
   return [
     // A notice after the final one, or with it, says nothing new.
@@ -48,7 +47,10 @@ export function rungsOf(
   ];
 }
 
-/** The rung that is due next, or has been due for longest; null where all are done. */
+/**
+ * The rung that is due next, or has been due for longest; null where all are done. A rung below one that was done is
+ * passed: an earlier notice after the final one says nothing new.
+ */
 export function nextRung(rungs: readonly Rung[], done: ReadonlySet<RungName>): Rung | null {
-  return rungs.find(({ name }) => !done.has(name)) ?? null;
+  return rungs[rungs.findLastIndex(({ name }) => done.has(name)) + 1] ?? null;
 }

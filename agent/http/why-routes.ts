@@ -19,12 +19,10 @@ export function addWhyRoutes(api: FastifyInstance, options: WhyRoutesOptions): v
       return await reply.code(404).send({ error: 'not_found', message: 'there is no such container' });
     const [container, ...others] = found;
     if (container === undefined || others.length > 0)
-      return await reply
-        .code(409)
-        .send({
-          error: 'ambiguous',
-          message: 'several containers have an id that begins so; give more of it',
-        });
+      return await reply.code(409).send({
+        error: 'ambiguous',
+        message: 'several containers have an id that begins so; give more of it',
+      });
     const judgements = options.judgements().get(container.record.id) ?? [];
     return explainContainer(container, judgements, { host: options.host(), mode: options.mode() });
   });

@@ -2,8 +2,9 @@ import { shortContainerId } from '../config/ids.ts';
 import type { ContainerType, EffectiveLimits } from '../config/limits-model.ts';
 import type { ContainerRecord } from '../sources/docker/record.ts';
 import { containerTypeOf, projectOf } from './claims.ts';
-import type { LimitsBook, OwnershipTrust } from './limits-book.ts';
-import { type OwnershipFacts, type OwnerSource, type Ownership, determineOwnership } from './ownership.ts';
+import { believedOwner } from './believed-owner.ts';
+import type { LimitsBook } from './limits-book.ts';
+import { type OwnershipFacts, type Ownership, determineOwnership } from './ownership.ts';
 import type { ContainerIdentity } from './snapshot.ts';
 
 /** Works out who a container belongs to and what it may have. */
@@ -27,15 +28,9 @@ export function identify(
   };
 }
 
-const sufficient: Readonly<Record<OwnershipTrust, readonly OwnerSource[]>> = {
-  proven: ['proven'],
-  corroborated: ['proven', 'corroborated'],
-  labels: ['proven', 'corroborated', 'claimed'],
-};
-
 /** A name that anybody could have written must not buy more than a stranger gets. */
 function limitsOf(ownership: Ownership, type: ContainerType, book: LimitsBook): EffectiveLimits {
   if (ownership.kind === 'unknown') return book.forNobody(type);
   const own = book.forUser(ownership.user, type);
-  return sufficient[book.trust].includes(ownership.source) ? own : book.stricter(own, book.forNobody(type));
+  return believedOwner(ownership, book.trust) === null ? book.stricter(own, book.forNobody(type)) : own;
 }

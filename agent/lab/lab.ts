@@ -7,6 +7,7 @@ import type { DockerSource } from '../sources/docker/source.ts';
 import type { HostFilesystem, HostSample } from '../sources/host.ts';
 import type { SourceState } from '../sources/source-state.ts';
 import type { ActivityBook } from './activity/book.ts';
+import { believedOwner } from './believed-owner.ts';
 import { identify } from './identity.ts';
 import type { LimitsBook } from './limits-book.ts';
 import type { LabGpus } from './gpu/lab-gpus.ts';
@@ -168,7 +169,6 @@ export function createLab(options: LabOptions): Lab {
     one.identity ??= identify(one.record, factsOf(one), book);
     const { record, identity } = one;
     const sample = outcome?.kind === 'sampled' ? outcome.sample : null;
-    const owner = identity.ownership.kind === 'owned' ? identity.ownership.user : null;
     const activity =
       sample === null
         ? null
@@ -176,7 +176,7 @@ export function createLab(options: LabOptions): Lab {
             record,
             sample,
             gpus,
-            thresholds: book.thresholdsFor(owner),
+            thresholds: book.thresholdsFor(believedOwner(identity.ownership, book.trust)),
             presentAtMs: options.presence().get(record.id) ?? null,
             atMs,
             monotonicMs: options.monotonic(),

@@ -10,7 +10,7 @@ import type { LabGpus } from './gpu/lab-gpus.ts';
 import type { Ownership } from './ownership.ts';
 
 /** The sources that can be up or down. */
-export const sourceNames = ['docker', 'cgroup', 'gpu', 'host', 'filesystems'] as const;
+export const sourceNames = ['docker', 'cgroup', 'gpu', 'host', 'filesystems', 'store'] as const;
 export type SourceName = (typeof sourceNames)[number];
 
 /** What was known of the machine at one instant. Never changed after it was made; the next one replaces it. */

@@ -6,6 +6,8 @@ import { type Evidence, type Verdict, limited, measured } from './verdict.ts';
 
 const policy = 'idle';
 const millisecondsPerSecond = 1000;
+/** Containers are sampled every few seconds; what is older than this says nothing of now. */
+const staleAfterMs = 5 * 60 * millisecondsPerSecond;
 
 /** A container that has a GPU and has not worked for longer than its owner's idle timeout. */
 export const idle: ContainerPolicy = {
@@ -27,6 +29,8 @@ export const idle: ContainerPolicy = {
     const limit = limited('idle timeout', { kind: 'duration', seconds: timeout }, from);
     if (activity === null) return without('unknown', 'nothing is known of what it does', [limit]);
     const evidence = [...evidenceOf(activity), limit];
+    if (subject.nowMs - activity.takenAtMs > staleAfterMs)
+      return without('unknown', 'nobody has looked at it for some minutes', evidence);
     if (activity.state === 'busy') return without('clear', 'it is working now', evidence);
     if (activity.state === 'unknown')
       return without('unknown', 'not enough is known of what it does to call it idle', evidence);
@@ -41,15 +45,23 @@ function running(
   evidence: readonly Evidence[],
 ): Verdict {
   const { values, origins } = container.identity.limits;
-  // A start is as good as work, for as long as the grace lasts; no limit on it means for ever.
-  const graceSeconds = lastActiveBy === 'start' ? values.startupGraceSeconds : 0;
+  const graceSeconds = values.startupGraceSeconds;
+  const from = origins.startupGraceSeconds;
   if (graceSeconds === null)
-    return without('exempt', 'it was just started, and its time of grace has no end', evidence);
-  const graceEndsMs = lastActiveMs + graceSeconds * millisecondsPerSecond;
+    return without('exempt', 'its time of grace after the start has no end', [
+      ...evidence,
+      limited('startup grace', { kind: 'text', text: 'no end' }, from),
+    ]);
+  // A start takes a moment of work, which must not end the grace; going on after a pause is a start as well.
+  const startedMs = Math.max(
+    container.record.startedAtMs ?? -Infinity,
+    lastActiveBy === 'start' ? lastActiveMs : -Infinity,
+  );
+  const graceEndsMs = startedMs + graceSeconds * millisecondsPerSecond;
   if (nowMs < graceEndsMs)
     return without('clear', 'it was started not long ago', [
       ...evidence,
-      limited('startup grace', { kind: 'duration', seconds: graceSeconds }, origins.startupGraceSeconds),
+      limited('startup grace', { kind: 'duration', seconds: graceSeconds }, from),
     ]);
   return {
     policy,

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { noExemptions } from '../../agent/config/exemptions.ts';
 import { judgeSnapshot } from '../../agent/enforcement/judgement.ts';
 import { usualLadder } from '../../agent/enforcement/ladder.ts';
+import type { ProtectionFacts } from '../../agent/policy/protection.ts';
 import { WhyAnswer } from '../../agent/enforcement/why.ts';
 import type { Snapshot } from '../../agent/lab/snapshot.ts';
 import { snapshotOf } from '../metrics/snapshots.ts';
@@ -13,11 +15,21 @@ afterEach(async () => {
 
 const nowMs = Date.parse('2026-03-01T11:59:00Z');
 
+const protection: ProtectionFacts = {
+  exemptions: noExemptions,
+  mayProtect: [],
+  trust: 'labels',
+  protections: new Map(),
+  keeps: new Map(),
+  nowMs,
+};
+
 function start(snapshot: Snapshot) {
   served = serve({
     door: 'unix-socket',
     snapshot: () => snapshot,
-    judgements: () => judgeSnapshot(snapshot, { thresholdsFor: () => ({}), ladder: usualLadder, nowMs }),
+    judgements: () =>
+      judgeSnapshot(snapshot, { thresholdsFor: () => ({}), protection, ladder: usualLadder, nowMs }),
   });
   const { app } = served;
   return async (container: string) => await app.inject(`/api/v1/containers/${container}/why`);

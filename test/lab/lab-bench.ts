@@ -76,7 +76,7 @@ export function createLabBench(): LabBench {
         limits: () => bookFrom(limits),
         host: () => null,
         filesystems: () => null,
-        sources: () => ({ docker: up, gpu: { kind: 'absent' }, host: up, filesystems: up }),
+        sources: () => ({ docker: up, gpu: { kind: 'absent' }, host: up, filesystems: up, store: up }),
         activity: createActivityBook({ run: 'test', longestStepMs: 35_000, kept: [] }),
         presence: () => new Map(),
         createdByAgent: () => false,

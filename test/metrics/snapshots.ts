@@ -49,6 +49,14 @@ export function snapshotOf(parts: SnapshotParts): Snapshot {
     gpus: noGpus,
     host,
     filesystems: parts.filesystems ?? null,
-    sources: { docker: up, cgroup: up, gpu: { kind: 'absent' }, host: up, filesystems: up, ...parts.sources },
+    sources: {
+      docker: up,
+      cgroup: up,
+      gpu: { kind: 'absent' },
+      host: up,
+      filesystems: up,
+      store: up,
+      ...parts.sources,
+    },
   };
 }

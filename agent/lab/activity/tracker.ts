@@ -60,7 +60,7 @@ export interface TrackerOptions {
   readonly restored: TrackerState | null;
 }
 
-/** Wall clock and monotonic clock may drift apart by this much from sample to sample; more is a jump or a sleep. */
+/** Wall clock and monotonic clock may drift apart by this much before the times are moved. */
 const clockToleranceMs = 2_000;
 
 /** A sample is a step early or late; much shorter slots are those that were opened late. */
@@ -85,6 +85,8 @@ export function createTracker(options: TrackerOptions): Tracker {
   /** The last sample up to which the GPU work is known, while it is not. */
   let uncoveredSince: ActivitySample | null = null;
   let coveredSinceMs: number | null = null;
+  /** By how much the wall clock has run away from the monotonic one since the times were last moved. */
+  let driftMs = 0;
   let slotIndex: number | null = null;
   let slotStart: ActivitySample | null = null;
   let lastSlot: Growth | null = null;
@@ -117,12 +119,16 @@ export function createTracker(options: TrackerOptions): Tracker {
     };
   }
 
-  /** After a jump of the clock, or a sleep, all times move along: the time that was skipped did not pass for anybody. */
+  /**
+   * After a jump of the clock, or a sleep, all times move along: the time that was skipped did not pass for anybody. Small
+   * differences are added up first, so that a clock that is slewed does not make the times tremble.
+   */
   function followClock(previous: ActivitySample, sample: ActivitySample): void {
-    const jumpMs = sample.atMs - previous.atMs - (sample.monotonicMs - previous.monotonicMs);
-    if (Math.abs(jumpMs) <= clockToleranceMs) return;
-    lastActiveMs += jumpMs;
-    if (coveredSinceMs !== null) coveredSinceMs += jumpMs;
+    driftMs += sample.atMs - previous.atMs - (sample.monotonicMs - previous.monotonicMs);
+    if (Math.abs(driftMs) <= clockToleranceMs) return;
+    lastActiveMs += driftMs;
+    if (coveredSinceMs !== null) coveredSinceMs += driftMs;
+    driftMs = 0;
     slotIndex = null;
   }
 

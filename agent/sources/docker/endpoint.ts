@@ -53,26 +53,34 @@ export function resolveDockerEndpoint(options: EndpointOptions): DockerEndpoint 
 
 /** The endpoint as a person would write it, for messages. */
 export function describeEndpoint(endpoint: DockerEndpoint): string {
-  return endpoint.kind === 'unix'
-    ? `unix://${endpoint.socketPath}`
-    : `tcp://${endpoint.host}:${endpoint.port}`;
+  if (endpoint.kind === 'unix') return `unix://${endpoint.socketPath}`;
+  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host;
+  return `tcp://${host}:${endpoint.port}`;
 }
 
 function parseHost(host: string, setting: string, tls: () => TlsFiles | null): DockerEndpoint {
   if (host.startsWith('unix://'))
     return { kind: 'unix', socketPath: host.slice('unix://'.length) || defaultSocket };
   if (host.startsWith('/')) return { kind: 'unix', socketPath: host };
-  const url = URL.parse(host.includes('://') ? host : `tcp://${host}`);
-  if (url?.protocol === 'ssh:')
+  const scheme = /^(\w+):\/\//.exec(host)?.[1]?.toLowerCase() ?? 'tcp';
+  if (scheme === 'ssh')
     throw new DockerEndpointError(
       `${setting} is ${host}: a Docker Engine over SSH is another machine, and gpuwarden reads the cgroups of this one; ` +
         'run an agent there, or name the local socket (unix:///var/run/docker.sock)',
     );
-  if (url === null || !['tcp:', 'http:', 'https:'].includes(url.protocol) || url.hostname === '')
+  // Read as tcp, because of http and https URL forgets the port that is theirs, and Docker's are others.
+  const url = URL.parse(`tcp://${host.replace(/^\w+:\/\//, '')}`);
+  const isAddress = url !== null && url.hostname !== '' && ['', '/'].includes(url.pathname);
+  if (!isAddress || !['tcp', 'http', 'https'].includes(scheme))
     throw new DockerEndpointError(
       `${setting} is ${JSON.stringify(host)}: expected unix:///path/to/docker.sock or tcp://host:port`,
     );
-  const files = url.protocol === 'http:' ? null : tls();
+  const files = scheme === 'http' ? null : tls();
+  if (scheme === 'https' && files === null)
+    throw new DockerEndpointError(
+      `${setting} is ${JSON.stringify(host)}, but there are no TLS files to use: set DOCKER_TLS_VERIFY=1 and ` +
+        'DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem',
+    );
   const port = url.port === '' ? (files === null ? 2375 : 2376) : Number(url.port);
   // URL keeps the brackets of an IPv6 address, which a socket's host must not have.
   return { kind: 'tcp', host: url.hostname.replace(/^\[|\]$/g, ''), port, tls: files };

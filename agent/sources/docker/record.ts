@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { type ContainerId, parseContainerId } from '../../config/ids.ts';
+import { GpuFields, type GpuRequest, readGpuRequest } from './gpu-request.ts';
 
 /** The states of the Engine API (`State.Status`). */
 export const containerStates = [
@@ -27,11 +28,16 @@ export interface ContainerRecord {
   readonly createdAtMs: number | null;
   /** With the id, this is the incarnation: a restart keeps the id. */
   readonly startedAtMs: number | null;
+  /** When it last ended; null also while it runs for the first time, or if it never did. */
+  readonly finishedAtMs: number | null;
   readonly bindMounts: readonly BindMount[];
   /** False where the host's or another container's network is used, whose traffic says nothing about this one. */
   readonly ownNetwork: boolean;
   /** `--rm`: a stop destroys it. */
   readonly autoRemove: boolean;
+  /** `--privileged`: its root is root of the machine. */
+  readonly privileged: boolean;
+  readonly gpuRequest: GpuRequest;
   readonly resources: ContainerResources;
 }
 
@@ -48,7 +54,12 @@ export interface ContainerResources {
   readonly pidsLimit: number | null;
 }
 
-const Mount = z.object({ Type: z.string(), Source: z.string().nullish(), Destination: z.string().nullish() });
+// Engines before 1.13 name no type.
+const Mount = z.object({
+  Type: z.string().nullish(),
+  Source: z.string().nullish(),
+  Destination: z.string().nullish(),
+});
 // Loose with what others send: only the fields in use, absent ones tolerated as far as they can be.
 const Inspection = z.object({
   Id: z.string(),
@@ -58,17 +69,26 @@ const Inspection = z.object({
     Status: z.enum(containerStates),
     Pid: z.number().nullish(),
     StartedAt: z.string().nullish(),
+    FinishedAt: z.string().nullish(),
   }),
-  Config: z.object({ Image: z.string().nullish(), Labels: z.unknown() }),
+  Config: z.object({
+    Image: z.string().nullish(),
+    Labels: z.unknown().optional(),
+    Env: GpuFields.environment,
+  }),
   Mounts: z.array(Mount).nullish(),
   HostConfig: z.object({
     NetworkMode: z.string().nullish(),
     AutoRemove: z.boolean().nullish(),
+    Privileged: z.boolean().nullish(),
     NanoCpus: z.number().nullish(),
     CpuQuota: z.number().nullish(),
     CpuPeriod: z.number().nullish(),
     Memory: z.number().nullish(),
     PidsLimit: z.number().nullish(),
+    Runtime: GpuFields.runtime,
+    DeviceRequests: GpuFields.deviceRequests,
+    Devices: GpuFields.devices,
   }),
 });
 
@@ -99,11 +119,19 @@ export function readInspection(answer: unknown): ContainerRecord {
     pid: State.Pid !== undefined && State.Pid !== null && State.Pid > 0 ? State.Pid : null,
     createdAtMs: readTime(Created),
     startedAtMs: readTime(State.StartedAt),
+    finishedAtMs: readTime(State.FinishedAt),
     bindMounts: (Mounts ?? []).flatMap(({ Type, Source, Destination }) =>
       Type === 'bind' && Source ? [{ source: Source, destination: Destination ?? '' }] : [],
     ),
     ownNetwork: networkMode !== 'host' && !networkMode.startsWith('container:'),
     autoRemove: HostConfig.AutoRemove ?? false,
+    privileged: HostConfig.Privileged ?? false,
+    gpuRequest: readGpuRequest({
+      deviceRequests: HostConfig.DeviceRequests,
+      devices: HostConfig.Devices,
+      environment: Config.Env,
+      runtime: HostConfig.Runtime ?? null,
+    }),
     resources: {
       cpus: readCpus(HostConfig.NanoCpus, HostConfig.CpuQuota, HostConfig.CpuPeriod),
       memoryBytes: positive(HostConfig.Memory),

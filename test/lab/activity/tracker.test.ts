@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { usualThresholds } from '../../../agent/lab/activity/signals.ts';
 import { type Work, createTimeline, idleSeconds } from './timeline.ts';
 
+/** By how much the clocks may run apart before it is made good. */
+const clockToleranceSeconds = 2;
 const minute = 60;
 const hour = 3600;
 
@@ -223,10 +225,10 @@ test('whatever happens, work that was seen is never older than it is, and nothin
         if (kind !== 'jump') sinceWork = kind === 'work' ? 0 : sinceWork + seconds;
         timeline.pass(20);
         sinceWork += 20;
-        expect(idleSeconds(timeline)).toBeLessThanOrEqual(sinceWork + 1);
+        expect(idleSeconds(timeline)).toBeLessThanOrEqual(sinceWork + clockToleranceSeconds);
         if (timeline.activity.state === 'idle') expect(timeline.activity.coveredSinceMs).not.toBeNull();
       }
     }),
-    { numRuns: 200 },
+    { numRuns: 300 },
   );
 });
