@@ -15,7 +15,7 @@ import { prepareSocketPath, restrictSocket } from './http/unix-socket.ts';
 import { createLab } from './lab/lab.ts';
 import { bookOf } from './lab/limits-book.ts';
 import { createInstruments } from './metrics/instruments.ts';
-import { targetOf } from './lab/snapshot.ts';
+import { type Snapshot, targetOf } from './lab/snapshot.ts';
 import { createMetricsPage } from './metrics/page.ts';
 import { createContainerSampler } from './sources/cgroup/sampler.ts';
 import { createDockerClient } from './sources/docker/client.ts';
@@ -127,13 +127,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
   });
 
-  const judgements = (): ReturnType<typeof judgeSnapshot> => {
-    const { snapshot } = lab;
-    if (snapshot === null) return new Map();
+  /** Made once a cycle: a scrape, or a question, only reads it. */
+  let judged: Awaited<ReturnType<typeof judgeSnapshot>> = new Map();
+  const judge = async (snapshot: Snapshot): Promise<void> => {
     const config = watcher.current;
     const nowMs = Date.now();
     const book = bookOf(config, new Date(nowMs));
-    return judgeSnapshot(snapshot, {
+    judged = await judgeSnapshot(snapshot, {
       thresholdsFor: (user) => book.thresholdsFor(user),
       protection: {
         exemptions: config.limits.exemptions,
@@ -148,6 +148,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       nowMs,
     });
   };
+  const judgements = () => judged;
   const page = createMetricsPage({
     judgements,
     host: () => settings.host,
@@ -218,6 +219,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     settings.intervals.containersSeconds * 1000,
     async () => {
       const snapshot = await lab.takeSnapshot();
+      await judge(snapshot);
       instruments.sampleDuration.observe(snapshot.durationSeconds);
     },
     log,

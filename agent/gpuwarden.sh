@@ -12,4 +12,5 @@ if ! why=$("$node" --version 2>&1); then
   esac
   exit 1
 fi
-exec "$node" "$root/agent/gpuwarden.mjs" "$@"
+# Young objects get less room than Node gives them by itself: with 1,000 containers that is 60 MB less, for some more CPU.
+exec "$node" --max-semi-space-size=8 "$root/agent/gpuwarden.mjs" "$@"

@@ -188,7 +188,7 @@ describe('by its name', () => {
 
   it('gpuwarden runs under the Node that comes along, from wherever it is called, also by a link', async () => {
     const link = join(folder, 'link');
-    symlinkSync(program(`#!/bin/sh\n[ "$1" = --version ] || echo along "$2"\n`), link);
+    symlinkSync(program(`#!/bin/sh\n[ "$1" = --version ] || echo along "$3"\n`), link);
     expect(await ended(launch(link, ['ps']))).toEqual({ code: 0, stdout: 'along ps\n', stderr: '' });
   });
 

@@ -7,14 +7,15 @@ import { containerPolicies } from '../policy/index.ts';
 import { judgeContainer } from '../policy/judge.ts';
 import { type ProtectionFacts, protectionOf } from '../policy/protection.ts';
 import type { Verdict } from '../policy/verdict.ts';
-import { type LadderSettings, type Rung, rungsOf } from './ladder.ts';
+import { createGiveWay } from '../sources/give-way.ts';
+import { type LadderSettings, type Rung, nextRung, rungsOf } from './ladder.ts';
 
 /** What one policy says of one container, and what follows when. */
 export interface Judgement {
   readonly verdict: Verdict;
   /** Empty unless the verdict's time runs. */
   readonly rungs: readonly Rung[];
-  /** The rung that is due next; the last one once it is due. null: none. */
+  /** The rung that is due next, or has just become due; the last one for as long as it stands. null: none. */
   readonly next: Rung | null;
 }
 
@@ -26,15 +27,21 @@ export interface JudgeOptions {
   readonly nowMs: number;
 }
 
+/** Several evaluations of the rules (30 s each) and what they wait for. */
+const seenMs = 5 * 60_000;
+
 /** Asks every policy about every container of a snapshot. The one place where they are asked, whoever wants to know. */
-export function judgeSnapshot(
+export async function judgeSnapshot(
   snapshot: Snapshot,
   options: JudgeOptions,
-): ReadonlyMap<ContainerId, readonly Judgement[]> {
+): Promise<ReadonlyMap<ContainerId, readonly Judgement[]>> {
   const gpuDemand = gpuDemandOf(snapshot);
   const judgements = new Map<ContainerId, readonly Judgement[]>();
-  for (const container of snapshot.containers)
+  const giveWay = createGiveWay();
+  for (const container of snapshot.containers) {
     judgements.set(container.record.id, judge(container, snapshot.gpus, gpuDemand, options));
+    if (giveWay.isDue) await giveWay.now();
+  }
   return judgements;
 }
 
@@ -58,7 +65,9 @@ function judge(
     const verdict = judgeContainer(policy, subject, protectedBy);
     if (verdict.state !== 'running') return { verdict, rungs: [], next: null };
     const rungs = rungsOf(verdict, ladder, null);
-    const next = rungs.find(({ dueMs }) => dueMs > nowMs) ?? rungs.at(-1) ?? null;
+    // While nothing is done, a step stays due for long enough that a rule sees it, and then counts as done.
+    const passed = rungs.filter(({ dueMs }) => dueMs + seenMs <= nowMs).map(({ name }) => name);
+    const next = nextRung(rungs, new Set(passed)) ?? rungs.at(-1) ?? null;
     return { verdict, rungs, next };
   });
 }

@@ -4,6 +4,7 @@ import type { CgroupSample, SampleOutcome } from '../sources/cgroup/sample.ts';
 import type { ContainerSampler } from '../sources/cgroup/sampler.ts';
 import type { ContainerRecord } from '../sources/docker/record.ts';
 import type { DockerSource } from '../sources/docker/source.ts';
+import { createGiveWay } from '../sources/give-way.ts';
 import type { HostFilesystem, HostSample } from '../sources/host.ts';
 import type { SourceState } from '../sources/source-state.ts';
 import type { ActivityBook } from './activity/book.ts';
@@ -109,8 +110,11 @@ export function createLab(options: LabOptions): Lab {
     const book = options.limits();
     const gpus = options.gpus();
     const containers: LabContainer[] = [];
-    for (const one of remembered.values())
+    const giveWay = createGiveWay();
+    for (const one of remembered.values()) {
       containers.push(observe(one, outcomes.get(one.record.id), { takenAtMs, book, gpus }));
+      if (giveWay.isDue) await giveWay.now();
+    }
     options.activity.keepOnly(new Set(remembered.keys()));
     cgroupState = judgeSampling(outcomes, takenAtMs);
     const host = options.host();

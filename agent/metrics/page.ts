@@ -8,7 +8,8 @@ import type { Instruments } from './instruments.ts';
 
 /** Writes `/metrics` out of the newest snapshot; a scrape reads nothing else. */
 export interface MetricsPage {
-  render(format: ExpositionFormat): Promise<string>;
+  /** In UTF-8. */
+  render(format: ExpositionFormat): Promise<Buffer>;
 }
 
 export interface MetricsPageOptions {

@@ -37,7 +37,7 @@ export function serve(options: Partial<ServerOptions> = {}): Served {
     },
     judgements: () => new Map(),
     mode: () => 'observe',
-    page: { render: (format) => Promise.resolve(format === 'text' ? page : `${page}# EOF\n`) },
+    page: { render: (format) => Promise.resolve(Buffer.from(format === 'text' ? page : `${page}# EOF\n`)) },
     readiness: () => ({ ready: true, missing: [] }),
     host: () => 'gpu1',
     instruments,

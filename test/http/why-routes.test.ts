@@ -24,12 +24,17 @@ const protection: ProtectionFacts = {
   nowMs,
 };
 
-function start(snapshot: Snapshot) {
+async function start(snapshot: Snapshot) {
+  const judged = await judgeSnapshot(snapshot, {
+    thresholdsFor: () => ({}),
+    protection,
+    ladder: usualLadder,
+    nowMs,
+  });
   served = serve({
     door: 'unix-socket',
     snapshot: () => snapshot,
-    judgements: () =>
-      judgeSnapshot(snapshot, { thresholdsFor: () => ({}), protection, ladder: usualLadder, nowMs }),
+    judgements: () => judged,
   });
   const { app } = served;
   return async (container: string) => await app.inject(`/api/v1/containers/${container}/why`);
@@ -50,7 +55,7 @@ const two = snapshotOf({
 
 describe('why a container is, or is not, in danger', () => {
   test('is told with the evidence, where each limit comes from, and what comes next when', async () => {
-    const answer = WhyAnswer.parse((await start(two)('training')).json());
+    const answer = WhyAnswer.parse((await (await start(two))('training')).json());
     expect(answer).toMatchObject({ container: 'training', user: 'alice', mode: 'observe' });
     expect(answer.judgements.find(({ policy }) => policy === 'max-runtime')).toMatchObject({
       state: 'running',
@@ -70,7 +75,7 @@ describe('why a container is, or is not, in danger', () => {
   });
 
   test('is asked for by a name or the beginning of an id; a name that looks like an id is a name', async () => {
-    const ask = start(two);
+    const ask = await start(two);
     const [first] = two.containers;
     expect((await ask(first?.record.id ?? '')).json()).toMatchObject({ container: 'training' });
     expect((await ask('abcd')).json()).toMatchObject({ container: 'abcd' });
@@ -82,7 +87,7 @@ describe('why a container is, or is not, in danger', () => {
     const alike = snapshotOf({
       containers: ['1', '2'].map((end) => ({ id: `beef${'0'.repeat(59)}${end}` })),
     });
-    const ask = start(alike);
+    const ask = await start(alike);
     expect((await ask('beef0')).statusCode).toBe(409);
     expect((await ask('bee')).statusCode).toBe(404);
     expect((await ask(`beef${'0'.repeat(59)}2`)).statusCode).toBe(200);

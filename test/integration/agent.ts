@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
-const PROGRAM = 'agent/gpuwarden.mjs';
+const PROGRAM = 'agent/gpuwarden.sh';
 const READY_LIMIT_MS = 30_000;
 const EXIT_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 15_000;
@@ -158,7 +158,7 @@ export async function runCli(args: readonly string[], environment: NodeJS.Proces
 }
 
 function startProgram(args: readonly string[], environment: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(process.execPath, [PROGRAM, ...args], {
+  return spawn('sh', [PROGRAM, ...args], {
     cwd: REPOSITORY,
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -33,7 +33,7 @@ function page(
 ): string {
   const writer = createExpositionWriter(format, host);
   write(writer);
-  return writer.finish();
+  return writer.finish().toString('utf8');
 }
 
 /** Values that strangers may give a label. */

@@ -38,7 +38,7 @@ export async function render(
     log: pino({ level: 'warn' }, { write: (line) => void log.push(line) }),
     now: () => takenAtMs + 2_500,
   });
-  return { text: await page.render(parts.format ?? 'text'), log };
+  return { text: (await page.render(parts.format ?? 'text')).toString('utf8'), log };
 }
 
 /** The series of the page, which is refused where one comes twice. */

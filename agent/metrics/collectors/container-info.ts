@@ -1,3 +1,4 @@
+import type { ContainerIdentity, LabContainer } from '../../lab/snapshot.ts';
 import type { Collector } from '../collector.ts';
 import { containerLabelNames } from '../container-labels.ts';
 import type { MetricDefinition } from '../definition.ts';
@@ -34,18 +35,8 @@ export const containerInfo: Collector = {
   collect({ snapshot, labelsOf }, writer) {
     const { containers } = snapshot;
     writer.family(info);
-    for (const container of containers) {
-      const { identity, record } = container;
-      const more = formatLabels({
-        group: identity.group ?? '',
-        image: record.image,
-        project: identity.project ?? '',
-        type: identity.type,
-        managed: String(identity.managed),
-        owner_source: identity.ownership.kind === 'owned' ? identity.ownership.source : 'unknown',
-      });
-      writer.sample(`${labelsOf(container)},${more}`, 1);
-    }
+    for (const container of containers)
+      writer.sample(`${labelsOf(container)},${descriptionOf(container)}`, 1);
     writer.family(contradiction);
     for (const container of containers) {
       const { ownership } = container.identity;
@@ -63,3 +54,22 @@ export const containerInfo: Collector = {
     }
   },
 };
+
+/** Made once per identity, which is decided anew whenever the record changes: a scrape makes thousands of labels. */
+const descriptions = new WeakMap<ContainerIdentity, string>();
+
+function descriptionOf({ identity, record }: LabContainer): string {
+  let description = descriptions.get(identity);
+  if (description === undefined) {
+    description = formatLabels({
+      group: identity.group ?? '',
+      image: record.image,
+      project: identity.project ?? '',
+      type: identity.type,
+      managed: String(identity.managed),
+      owner_source: identity.ownership.kind === 'owned' ? identity.ownership.source : 'unknown',
+    });
+    descriptions.set(identity, description);
+  }
+  return description;
+}

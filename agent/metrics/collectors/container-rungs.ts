@@ -16,10 +16,10 @@ export const containerRungs: Collector = {
   collect({ snapshot, judgements, labelsOf }, writer) {
     writer.family(nextRung);
     for (const container of snapshot.containers)
-      for (const { verdict, next } of judgements.get(container.record.id) ?? [])
-        writer.sample(
-          `${labelsOf(container)},${formatLabels({ policy: verdict.policy, action: next?.name ?? '' })}`,
-          next === null ? null : next.dueMs / 1000,
-        );
+      for (const { verdict, next } of judgements.get(container.record.id) ?? []) {
+        if (next === null) continue;
+        const more = formatLabels({ policy: verdict.policy, action: next.name });
+        writer.sample(`${labelsOf(container)},${more}`, next.dueMs / 1000);
+      }
   },
 };
