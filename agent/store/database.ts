@@ -1,5 +1,5 @@
-import { chmodSync, closeSync, openSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, chmodSync, closeSync, constants, openSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
 import { StoreError, StoreFullError, damaged, explainFailure } from './errors.ts';
@@ -27,7 +27,7 @@ export interface Store extends Transactions {
   command(sql: string): Command;
   /** A row that does not have the shape is damage: the tables are strict. */
   query<Row>(sql: string, shape: z.ZodType<Row>): Query<Row>;
-  /** Gives pages that nothing stands on back to the disk, so many at most (4 KiB each). Needs no room itself. */
+  /** Gives pages that nothing stands on back to the disk, so many at most (4 KiB each). */
   reclaim(mostPages: number): void;
   /** Writes the log into the file and closes. Whatever was acknowledged is safe without it. */
   close(): void;
@@ -70,16 +70,20 @@ export function openStore(options: StoreOptions): Store {
       throw explainFailure(error, file);
     }
   };
-  prepareFile(file, readOnly);
+  const isNew = prepareFile(file, readOnly);
   const database = explained(() => new DatabaseSync(file, { readOnly, timeout: busyTimeoutMs }));
   try {
     const schema = { file, programVersion, migrations };
     explained(() => {
+      // It has an effect only before anything else is done.
+      if (isNew) database.exec('PRAGMA auto_vacuum = INCREMENTAL');
       refuseForeignSchema(database, schema);
       if (readOnly) refuseOldSchema(database, schema);
-      else setUp(database);
+      // Nothing is written into a file that is damaged.
       inspect(database, file);
-      if (!readOnly) upgradeSchema(database, schema);
+      if (readOnly) return;
+      setUp(database);
+      upgradeSchema(database, schema);
     });
     return storeOn(database, { file, readOnly, explained });
   } catch (error) {
@@ -88,8 +92,12 @@ export function openStore(options: StoreOptions): Store {
   }
 }
 
-/** Makes the file if it is not there, with its mode from the first moment. Never opens one that is: see below. */
-function prepareFile(file: string, readOnly: boolean): void {
+/**
+ * Makes the file if it is not there, with its mode from the first moment. Never opens one that is: see below.
+ *
+ * @returns whether there is nothing in it
+ */
+function prepareFile(file: string, readOnly: boolean): boolean {
   try {
     // To close any descriptor of the file ends the locks that SQLite holds on it elsewhere in this process:
     // https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
@@ -98,8 +106,13 @@ function prepareFile(file: string, readOnly: boolean): void {
     if (!isCode(error, 'EEXIST')) throw unusable(file, error);
   }
   try {
-    const { mode } = statSync(file);
-    if ((mode & 0o777 & ~fileMode) !== 0 && !readOnly) chmodSync(file, fileMode);
+    const { mode, size } = statSync(file);
+    if (readOnly) return false;
+    if ((mode & 0o777 & ~fileMode) !== 0) chmodSync(file, fileMode);
+    // SQLite opens what may only be read without a word, and fails at the first thing that has to be written.
+    accessSync(file, constants.W_OK);
+    accessSync(dirname(file), constants.W_OK);
+    return size === 0;
   } catch (error) {
     throw unusable(file, error);
   }
@@ -119,15 +132,14 @@ function unusable(file: string, cause: unknown): StoreError {
 
 function setUp(database: DatabaseSync): void {
   database.exec(`
-    PRAGMA auto_vacuum = INCREMENTAL;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
     PRAGMA recursive_triggers = ON;
-    PRAGMA trusted_schema = OFF;
-    PRAGMA cell_size_check = ON;
     PRAGMA journal_size_limit = ${longestLogBytes};
   `);
+  // A file that somebody has tampered with must do no more than fail.
+  database.exec('PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON');
   // What is deleted is gone: evidence about people is pruned for that.
   database.exec('PRAGMA secure_delete = ON');
 }

@@ -168,7 +168,7 @@ export function sha256(data: string | Uint8Array): string {
   return hash('sha256', data);
 }
 
-/** The hash that stands in the chain for evidence: of its salt, a line feed, and its text. */
+/** The hash that stands in the chain for evidence: of its salt, a line feed, and its text, which has none itself. */
 export function hashOfEvidence(salt: string, evidence: string): string {
   return sha256(`${salt}\n${evidence}`);
 }

@@ -25,7 +25,7 @@ const Checkpoint = z.object({ sequence: z.int(), evidence_sequence: z.int() });
 const Oldest = z.object({ sequence: z.int(), hash: z.string(), time_ms: z.int() });
 const Sequence = z.object({ sequence: z.int() });
 /** Takes about 20 ms. */
-const usualMost = 500;
+const usualMost = 300;
 
 export function createJournalPruning(store: Store): JournalPruning {
   const checkpoint = store.query('SELECT sequence, evidence_sequence FROM journal_checkpoint', Checkpoint);

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { StoreError } from './errors.ts';
 import type { JournalHead } from './journal-entry.ts';
@@ -28,16 +27,16 @@ const program = new URL('journal-verifier-program.ts', import.meta.url);
 export async function verifyInBackground(task: VerifierTask): Promise<Verification> {
   // Options for the agent's own thread, such as a tracer to load, are none for this one.
   const worker = new Worker(program, { execArgv: [], workerData: task });
-  const exited = once(worker, 'exit');
+  const { promise, resolve, reject } = Promise.withResolvers<VerifierAnswer | null>();
   let answer: VerifierAnswer | null = null;
   worker.on('message', (message: VerifierAnswer) => {
     answer = message;
   });
-  const ended = once(worker, 'error').then(([error]) => {
-    throw new StoreError(`the thread that verifies the journal failed: ${String(error)}`, { cause: error });
-  });
-  await Promise.race([exited, ended]);
-  return verificationOf(answer);
+  worker.on('error', (cause) =>
+    reject(new StoreError(`the thread that verifies the journal failed: ${String(cause)}`, { cause })),
+  );
+  worker.on('exit', () => resolve(answer));
+  return verificationOf(await promise);
 }
 
 function verificationOf(answer: VerifierAnswer | null): Verification {

@@ -60,8 +60,8 @@ export interface Journal extends JournalSearch, JournalPruning {
   openIntents(): readonly JournalEntry[];
   evidenceOf(sequence: number): EvidenceRead;
   /**
-   * Walks the whole chain; takes a second for 300,000 rows, so that an agent at work does it on another thread
-   * (`verifyInBackground`).
+   * Walks the whole chain, which takes half a second for 100,000 rows, so that an agent at work does it on another
+   * thread (`verifyInBackground`).
    *
    * @param known heads that were kept elsewhere: each must still be in its place
    */

@@ -27,10 +27,12 @@ export interface SchemaOptions {
  */
 export function refuseForeignSchema(database: DatabaseSync, options: SchemaOptions): void {
   const { file, programVersion, migrations } = options;
-  const version = schemaVersion(database);
-  const id = readPragma(database, 'application_id');
-  const isEmpty = database.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
-  if (id !== applicationId && !(isEmpty && id === 0 && version === 0))
+  const { version, id, isNew } = inTransaction(database, 'DEFERRED', () => ({
+    version: schemaVersion(database),
+    id: readPragma(database, 'application_id'),
+    isNew: database.prepare('SELECT 1 FROM sqlite_schema').get() === undefined,
+  }));
+  if (id !== applicationId && !(isNew && id === 0 && version === 0))
     throw new StoreError(
       `${file} is the database of another program; move it away or name another folder (--data, GPUWARDEN_DATA)`,
     );
@@ -49,7 +51,7 @@ export function refuseForeignSchema(database: DatabaseSync, options: SchemaOptio
 export function upgradeSchema(database: DatabaseSync, { migrations, programVersion }: SchemaOptions): void {
   for (const [index, { sql }] of migrations.entries())
     if (schemaVersion(database) <= index)
-      inTransaction(database, () => {
+      inTransaction(database, 'IMMEDIATE', () => {
         // Another process may have been faster.
         if (schemaVersion(database) > index) return;
         database.exec(sql);
@@ -74,11 +76,16 @@ export function refuseOldSchema(database: DatabaseSync, { file, migrations }: Sc
   );
 }
 
-function inTransaction(database: DatabaseSync, work: () => void): void {
-  database.exec('BEGIN IMMEDIATE');
+function inTransaction<Result>(
+  database: DatabaseSync,
+  kind: 'DEFERRED' | 'IMMEDIATE',
+  work: () => Result,
+): Result {
+  database.exec(`BEGIN ${kind}`);
   try {
-    work();
+    const result = work();
     database.exec('COMMIT');
+    return result;
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK');
     throw error;

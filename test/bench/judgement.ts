@@ -41,7 +41,7 @@ export const judgement: BenchPart = {
     for (let round = 0; round < rounds; round += 1)
       costs.push(
         await cpuOf(async () => {
-          judgeSnapshot(busy, {
+          await judgeSnapshot(busy, {
             thresholdsFor: () => ({ idle_applies_to: 'all' }),
             protection: {
               exemptions: noExemptions,

@@ -1,6 +1,7 @@
 import { agent } from './agent.ts';
 import { gpuAttribution } from './gpu-attribution.ts';
 import { gpuNvml } from './gpu-nvml.ts';
+import { journal } from './journal.ts';
 import { judgement } from './judgement.ts';
 import { memory } from './memory.ts';
 import type { BenchPart } from './part.ts';
@@ -16,4 +17,5 @@ export const parts: readonly BenchPart[] = [
   gpuNvml,
   gpuAttribution,
   judgement,
+  journal,
 ];
