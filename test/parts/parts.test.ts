@@ -28,11 +28,19 @@ describe('planParts', () => {
   });
 
   it('installs everything on a bare machine, with the client from where apt has it', () => {
-    const debian12 = new Set(['docker.io', 'busybox-static', 'prometheus', 'gcc', 'libc6-dev']);
+    const debian12 = new Set([
+      'docker.io',
+      'busybox-static',
+      'prometheus',
+      'prometheus-alertmanager',
+      'gcc',
+      'libc6-dev',
+    ]);
     expect(planParts({ ...bareRoot, available: debian12 }).install).toEqual([
       'docker.io',
       'busybox-static',
       'prometheus',
+      'prometheus-alertmanager',
       'gcc',
       'libc6-dev',
     ]);
@@ -42,6 +50,7 @@ describe('planParts', () => {
       'docker-cli',
       'busybox-static',
       'prometheus',
+      'prometheus-alertmanager',
       'gcc',
       'libc6-dev',
     ]);
@@ -58,7 +67,7 @@ describe('planParts', () => {
     'never installs docker.io where %s',
     (which) => {
       const present = new Set<PartName>(
-        which.startsWith('dockerd') ? ['dockerd', 'busybox', 'promtool', 'gcc'] : [],
+        which.startsWith('dockerd') ? [...everything].filter((name) => name !== 'docker') : [],
       );
       const available = new Set(['docker.io', 'busybox-static', 'prometheus']);
       const plan = planParts({ ...bareRoot, present, dockerInstalled: true, available });
@@ -97,7 +106,7 @@ describe('planParts', () => {
   });
 
   it('keeps the true reason for what apt was never asked to install', () => {
-    const present = new Set<PartName>(['dockerd', 'busybox', 'promtool', 'gcc']);
+    const present = new Set([...everything].filter((name) => name !== 'docker'));
     const facts = { ...bareRoot, present, dockerInstalled: true, aptFailure: 'no network' };
     expect(planParts({ ...facts, available: new Set(['docker.io']) }).skip).toEqual([
       { part: 'docker', why: expect.stringMatching(/apt does not offer docker-cli$/) },
@@ -108,6 +117,20 @@ describe('planParts', () => {
 describe('findPart', () => {
   it('looks where administration programs are, too', () => {
     expect(searchFolders('/a:/usr/sbin::/b')).toEqual(['/a', '/usr/sbin', '/b', '/sbin']);
+  });
+
+  it('finds Alertmanager by its own name and by that of Debian, which comes first', () => {
+    const folder = mkdtempSync('/tmp/gw-parts-');
+    try {
+      const own = path.join(folder, 'alertmanager');
+      writeFileSync(own, '#!/bin/sh\n', { mode: 0o755 });
+      expect(findPart('alertmanager', folder)).toBe(own);
+      const ofDebian = path.join(folder, 'prometheus-alertmanager');
+      writeFileSync(ofDebian, '#!/bin/sh\n', { mode: 0o755 });
+      expect(findPart('alertmanager', folder)).toBe(ofDebian);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it('passes over a busybox that is not static, and over files that nobody may run', () => {

@@ -3,15 +3,23 @@ import { accessSync, closeSync, constants, openSync, readSync, statSync } from '
 import path from 'node:path';
 
 /** The programs outside of npm that the integration tests are made with. */
-export type PartName = 'dockerd' | 'docker' | 'busybox' | 'promtool' | 'gcc';
+export type PartName =
+  | 'dockerd'
+  | 'docker'
+  | 'busybox'
+  | 'promtool'
+  | 'prometheus'
+  | 'alertmanager'
+  | 'amtool'
+  | 'gcc';
 
 /** One such program: where it comes from and what makes a found file good enough. */
 export interface Part {
   readonly name: PartName;
   /** What it is called in messages. */
   readonly title: string;
-  /** The file name looked for on the path. */
-  readonly program: string;
+  /** The file names looked for on the path, the preferred one first: not everybody calls it the same. */
+  readonly programs: readonly [string, ...string[]];
   /** The Debian packages that bring it, the preferred one first. */
   readonly packages: readonly [string, ...string[]];
   /** Packages that are installed with it, for it is of no use here without them. */
@@ -55,7 +63,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'dockerd',
     title: 'the Docker Engine (dockerd)',
-    program: 'dockerd',
+    programs: ['dockerd'],
     packages: ['docker.io'],
     companions: [],
     needsRoot: true,
@@ -64,7 +72,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'docker',
     title: 'the docker client',
-    program: 'docker',
+    programs: ['docker'],
     packages: ['docker-cli', 'docker.io'],
     companions: [],
     needsRoot: false,
@@ -73,7 +81,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'busybox',
     title: 'a statically linked busybox',
-    program: 'busybox',
+    programs: ['busybox'],
     packages: ['busybox-static'],
     companions: [],
     needsRoot: false,
@@ -82,8 +90,36 @@ export const PARTS: readonly Part[] = [
   {
     name: 'promtool',
     title: 'promtool',
-    program: 'promtool',
+    programs: ['promtool'],
     packages: ['prometheus'],
+    companions: [],
+    needsRoot: false,
+    needsStatic: false,
+  },
+  {
+    name: 'prometheus',
+    title: 'Prometheus',
+    programs: ['prometheus'],
+    packages: ['prometheus'],
+    companions: [],
+    needsRoot: false,
+    needsStatic: false,
+  },
+  {
+    name: 'alertmanager',
+    title: 'Alertmanager',
+    // Debian's name, and that of its makers.
+    programs: ['prometheus-alertmanager', 'alertmanager'],
+    packages: ['prometheus-alertmanager'],
+    companions: [],
+    needsRoot: false,
+    needsStatic: false,
+  },
+  {
+    name: 'amtool',
+    title: 'amtool',
+    programs: ['amtool'],
+    packages: ['prometheus-alertmanager'],
     companions: [],
     needsRoot: false,
     needsStatic: false,
@@ -91,7 +127,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'gcc',
     title: 'the C compiler (gcc)',
-    program: 'gcc',
+    programs: ['gcc'],
     packages: ['gcc'],
     // Debian only recommends the headers, and apt-get is told to install no recommendations.
     companions: ['libc6-dev'],
@@ -159,8 +195,9 @@ export function searchFolders(pathVariable: string | undefined): readonly string
 export function findPart(name: PartName, pathVariable = process.env['PATH']): string | undefined {
   const part = PARTS.find((candidate) => candidate.name === name);
   if (part === undefined) return undefined;
-  return searchFolders(pathVariable)
-    .map((folder) => path.join(folder, part.program))
+  const folders = searchFolders(pathVariable);
+  return part.programs
+    .flatMap((program) => folders.map((folder) => path.join(folder, program)))
     .find((file) => isExecutable(file) && (!part.needsStatic || isStaticallyLinked(file)));
 }
 
