@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { ContainerId } from '../config/ids.ts';
 import type { ContainerTarget } from './cgroup/watched-container.ts';
 import { runChild } from './child.ts';
+import { createGiveWay } from './give-way.ts';
 import { startTimer } from './timer.ts';
 
 /** Finds out when somebody last typed at a terminal of a container, as w(1) does: by the access time of its pts. */
@@ -40,7 +41,9 @@ export function createPresenceReader(options: PresenceOptions): PresenceReader {
       const containerOf = new Map<string, ContainerId>();
       const seen = new Set<string>();
       let looked = 0;
+      const giveWay = createGiveWay();
       for (const target of targets) {
+        if (giveWay.isDue) await giveWay.now();
         for (const pid of listProcesses(target)) {
           looked += 1;
           if (looked > mostProcesses) break;

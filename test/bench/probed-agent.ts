@@ -29,6 +29,7 @@ export async function startProbedAgent(options: AgentOptions): Promise<ProbedAge
   const folder = mkdtempSync(join(tmpdir(), 'gw-bench-'));
   const socketPath = join(folder, 'probe.sock');
   const probeFile = fileURLToPath(new URL('agent-probe.ts', import.meta.url));
+  const removeFolder = () => rmSync(folder, { recursive: true, force: true });
   const agent = await startAgent({
     ...options,
     env: {
@@ -36,6 +37,9 @@ export async function startProbedAgent(options: AgentOptions): Promise<ProbedAge
       NODE_OPTIONS: `--expose-gc --import=${probeFile}`,
       [probeSocketVariable]: socketPath,
     },
+  }).catch((error: unknown) => {
+    removeFolder();
+    throw error;
   });
   return {
     agent,
@@ -51,7 +55,7 @@ export async function startProbedAgent(options: AgentOptions): Promise<ProbedAge
     },
     async stop() {
       await agent.stop();
-      rmSync(folder, { recursive: true, force: true });
+      removeFolder();
     },
   };
 }

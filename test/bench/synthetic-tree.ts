@@ -20,6 +20,8 @@ const firstPid = 100_000;
  */
 export function buildSyntheticTree(layout: SyntheticLayout, count: number): SyntheticTree {
   const machine = createMachine(existsSync('/dev/shm') ? '/dev/shm' : undefined);
+  // It is memory that nobody else would give back.
+  process.once('exit', () => machine.dispose());
   const capture = loadCapture(captureOf[layout]);
   const model = capturedContainer(capture, 'writer');
   const files = Object.entries(capture.instants.t1.files).filter(

@@ -74,3 +74,11 @@ export async function stopAll(): Promise<void> {
 export async function until(condition: () => boolean, limitMs = 5_000): Promise<void> {
   await vi.waitUntil(condition, { timeout: limitMs, interval: 5 });
 }
+
+/** Waits until a source says that the Engine is away, and why. */
+export async function downState(source: DockerSource): Promise<{ reason: string; advice: string }> {
+  await source.firstAttempt;
+  await until(() => source.state.kind === 'down');
+  if (source.state.kind !== 'down') throw new Error('came up again');
+  return source.state;
+}
