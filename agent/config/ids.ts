@@ -28,6 +28,9 @@ export function parseUserName(text: string): UserName | null {
   return fits && text !== '.' && text !== '..' && text.isWellFormed() ? (text as UserName) : null;
 }
 
+/** How an owner whom nobody knows is written on metrics and in tables. */
+export const unknownOwner = 'unknown';
+
 /** What a user id without an entry in the user database is called. */
 export function unknownUid(uid: number): string {
   return `uid:${uid}`;

@@ -1,8 +1,7 @@
 import { basename } from 'node:path';
-import { type UserName, parseUserName } from '../config/ids.ts';
+import { type UserName, parseUserName, unknownOwner } from '../config/ids.ts';
 import { type ContainerType, containerTypes } from '../config/limits-model.ts';
 import type { ContainerRecord } from '../sources/docker/record.ts';
-import { unknownOwner } from './snapshot.ts';
 
 /** What in a container names its owner. Compared with evidence before anybody relies on it: see `ownership.ts`. */
 export type ClaimSource =

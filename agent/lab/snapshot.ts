@@ -1,4 +1,4 @@
-import type { ContainerId, GroupName, UserName } from '../config/ids.ts';
+import { type ContainerId, type GroupName, type UserName, unknownOwner } from '../config/ids.ts';
 import type { ContainerType, EffectiveLimits } from '../config/limits-model.ts';
 import type { CgroupSample } from '../sources/cgroup/sample.ts';
 import type { ContainerTarget } from '../sources/cgroup/watched-container.ts';
@@ -82,9 +82,7 @@ export function targetOf(record: ContainerRecord): ContainerTarget | null {
   return isRunning(record) && pid !== null ? { id, pid, ownNetwork } : null;
 }
 
-/** How a user whom nobody knows is written on metrics and in tables. */
-export const unknownOwner = 'unknown';
-
+/** How an owner is written on metrics and in tables. */
 export function ownerLabel(ownership: Ownership): string {
   return ownership.kind === 'owned' ? ownership.user : unknownOwner;
 }

@@ -1,7 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { unknownUid } from '../../agent/config/ids.ts';
-import { unknownOwner } from '../../agent/lab/snapshot.ts';
+import { unknownUid, unknownOwner } from '../../agent/config/ids.ts';
 import { anyText } from '../any-text.ts';
 import { contradictionsOf, ownershipOf, summary } from './ownerships.ts';
 import { type Circumstances, factsOf } from './people.ts';
