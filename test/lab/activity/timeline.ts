@@ -86,7 +86,8 @@ export function createTimeline({
           busySeconds += work.gpu ?? 0;
           coveredSeconds += 1;
         }
-        if (options.unseen !== true && second % stepSeconds === 0) add(options.gpu);
+        // On a beat of its own, whatever the container does when.
+        if (options.unseen !== true && (monotonicMs / 1000) % stepSeconds === 0) add(options.gpu);
       }
       return this.activity;
     },
